@@ -1,0 +1,33 @@
+// Package deps pins the module set while the packages that use it are written.
+package deps
+
+import (
+	_ "github.com/alecthomas/kong"
+	_ "github.com/coreos/go-oidc/v3/oidc"
+	_ "github.com/go-jose/go-jose/v3"
+	_ "github.com/go-jose/go-jose/v4"
+	_ "github.com/google/go-cmp/cmp"
+	_ "github.com/gorilla/mux"
+	_ "github.com/jackc/pgx/v5/pgxpool"
+	_ "github.com/jackc/pgx/v5/stdlib"
+	_ "github.com/knadh/koanf/providers/env/v2"
+	_ "github.com/knadh/koanf/v2"
+	_ "github.com/lmittmann/tint"
+	_ "github.com/mattn/go-sqlite3"
+	_ "github.com/nicksnyder/go-i18n/v2/i18n"
+	_ "github.com/oklog/ulid/v2"
+	_ "github.com/ory/fosite/compose"
+	_ "github.com/pelletier/go-toml/v2"
+	_ "github.com/pelletier/go-toml/v2/unstable"
+	_ "github.com/pressly/goose/v3"
+	_ "github.com/zitadel/oidc/v3/pkg/op"
+	_ "golang.org/x/net/publicsuffix"
+	_ "golang.org/x/oauth2"
+	_ "golang.org/x/sync/errgroup"
+	_ "golang.org/x/text/language"
+	_ "golang.org/x/time/rate"
+	_ "gorm.io/driver/postgres"
+	_ "gorm.io/driver/sqlite"
+	_ "gorm.io/gorm"
+	_ "modernc.org/sqlite"
+)
