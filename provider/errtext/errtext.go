@@ -1,0 +1,49 @@
+// Package errtext writes text that may stand in an OAuth error_description:
+// the characters %x20-21 / %x23-5B / %x5D-7E (RFC 6749 §5.2), nothing else.
+package errtext
+
+import "strings"
+
+// valueBytes is how much of an offending value is repeated to the client:
+// enough to recognise it, too little to make an answer grow with the request.
+const valueBytes = 100
+
+// Legal says whether every byte of s may stand in an error_description.
+func Legal(s string) bool {
+	for i := range len(s) {
+		if !legal(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// Clean returns s with every character that an error_description may not hold
+// replaced: the double quote by a single one, the backslash by a slash,
+// anything else by a question mark.
+func Clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '"':
+			return '\''
+		case r == '\\':
+			return '/'
+		case r > 0x7e || !legal(byte(r)):
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// Quote returns v for use inside a sentence: cleaned, in single quotes, and cut
+// with three dots after 100 bytes.
+func Quote(v string) string {
+	if len(v) > valueBytes {
+		return "'" + Clean(v[:valueBytes]) + "...'"
+	}
+	return "'" + Clean(v) + "'"
+}
+
+func legal(c byte) bool {
+	return c >= 0x20 && c <= 0x7e && c != '"' && c != '\\'
+}

@@ -1,0 +1,49 @@
+package errtext_test
+
+import (
+	"strings"
+	"testing"
+
+	"keymaker/provider/errtext"
+)
+
+func TestClean(t *testing.T) {
+	tests := []struct{ name, in, want string }{
+		{"legal text stays as it is", "a b!#[]~'", "a b!#[]~'"},
+		{"a double quote becomes a single one", `say "x"`, "say 'x'"},
+		{"a backslash becomes a slash", `a\b`, "a/b"},
+		{"control characters, DEL and NUL become question marks", "a\r\nb\x7fc\x00", "a??b?c?"},
+		{"a non-ASCII character becomes one question mark", "é", "?"},
+		{"a byte that is no UTF-8 becomes a question mark", "\xff", "?"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := errtext.Clean(tt.in)
+			if got != tt.want {
+				t.Errorf("Clean(%q) = %q, want %q", tt.in, got, tt.want)
+			}
+			if !errtext.Legal(got) {
+				t.Errorf("Clean(%q) = %q, which is not legal", tt.in, got)
+			}
+		})
+	}
+}
+
+func TestQuote(t *testing.T) {
+	if got, want := errtext.Quote(`a"b`), "'a'b'"; got != want {
+		t.Errorf("Quote = %q, want %q", got, want)
+	}
+	long := errtext.Quote(strings.Repeat("é", 1000))
+	if !errtext.Legal(long) || len(long) > 120 || !strings.HasSuffix(long, "...'") {
+		t.Errorf("a long value is not cut to something legal: %q (%d bytes)", long, len(long))
+	}
+}
+
+func TestLegal(t *testing.T) {
+	for c := range 256 {
+		want := c == 0x20 || c == 0x21 || c >= 0x23 && c <= 0x5b || c >= 0x5d && c <= 0x7e
+		if got := errtext.Legal(string([]byte{byte(c)})); got != want {
+			t.Errorf("Legal(%#x) = %v, want %v", c, got, want)
+		}
+	}
+}
