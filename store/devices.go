@@ -1,0 +1,93 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"gorm.io/gorm/clause"
+)
+
+// Device is a Matrix device of a user.
+type Device struct {
+	Localpart   string
+	ID          string
+	DisplayName string
+	// ClientID is set for an OIDC device (MSC4312): one that came through the
+	// OAuth server, whatever became of its session.
+	ClientID        string
+	ProviderID      string
+	UpstreamIssuer  string
+	UpstreamSubject string
+	CreatedAt       time.Time
+	LastSeenAt      time.Time // exact to two minutes
+}
+
+type deviceRow struct {
+	Localpart       string
+	DeviceID        string
+	DisplayName     string
+	ClientID        *string
+	ProviderID      *string
+	UpstreamIssuer  *string
+	UpstreamSubject *string
+	CreatedAt       int64
+	LastSeenAt      int64
+}
+
+func (deviceRow) TableName() string { return "devices" }
+
+func (r deviceRow) device() Device {
+	return Device{Localpart: r.Localpart, ID: r.DeviceID, DisplayName: r.DisplayName, ClientID: deref(r.ClientID),
+		ProviderID: deref(r.ProviderID), UpstreamIssuer: deref(r.UpstreamIssuer), UpstreamSubject: deref(r.UpstreamSubject),
+		CreatedAt: fromMilli(r.CreatedAt), LastSeenAt: fromMilli(r.LastSeenAt)}
+}
+
+// EnsureDevice makes a device exist. One that is there keeps its name.
+func (s *Store) EnsureDevice(ctx context.Context, localpart, deviceID, displayName string) error {
+	row := deviceRow{Localpart: localpart, DeviceID: deviceID, DisplayName: displayName, CreatedAt: s.now(), LastSeenAt: s.now()}
+	return fault("create a device", s.write(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&row).Error)
+}
+
+// claimDevice ties a device to the login that a session begins with, and
+// creates it when the homeserver port has not.
+func (s *Store) claimDevice(ctx context.Context, n NewSession) error {
+	x := n.Session
+	row := deviceRow{Localpart: x.Login.Localpart, DeviceID: x.DeviceID, DisplayName: n.DeviceName, ClientID: optional(x.ClientID),
+		ProviderID: optional(x.Login.ProviderID), UpstreamIssuer: optional(x.Login.UpstreamIssuer), UpstreamSubject: optional(x.Login.UpstreamSubject),
+		CreatedAt: s.now(), LastSeenAt: s.now()}
+	return fault("claim a device", s.write(ctx).Clauses(clause.OnConflict{
+		Columns:   []clause.Column{{Name: "localpart"}, {Name: "device_id"}},
+		DoUpdates: clause.AssignmentColumns([]string{"client_id", "provider_id", "upstream_issuer", "upstream_subject", "last_seen_at"}),
+	}).Create(&row).Error)
+}
+
+// Device returns one device of a user, or ErrNotFound.
+func (s *Store) Device(ctx context.Context, localpart, deviceID string) (Device, error) {
+	var row deviceRow
+	err := s.read(ctx).Where("localpart = ? AND device_id = ?", localpart, deviceID).Take(&row).Error
+	return row.device(), fault("read a device", err)
+}
+
+// Devices returns the devices of a user, oldest first.
+func (s *Store) Devices(ctx context.Context, localpart string) ([]Device, error) {
+	var rows []deviceRow
+	if err := s.read(ctx).Where("localpart = ?", localpart).Order("created_at, device_id").Find(&rows).Error; err != nil {
+		return nil, fault("read the devices", err)
+	}
+	devices := make([]Device, 0, len(rows))
+	for _, r := range rows {
+		devices = append(devices, r.device())
+	}
+	return devices, nil
+}
+
+// RenameDevice changes the display name of a device, or returns ErrNotFound.
+func (s *Store) RenameDevice(ctx context.Context, localpart, deviceID, displayName string) error {
+	return s.InTx(ctx, func(ctx context.Context) error {
+		result := s.write(ctx).Model(&deviceRow{}).Where("localpart = ? AND device_id = ?", localpart, deviceID).Update("display_name", displayName)
+		if err := one("rename a device", result, ErrNotFound); err != nil {
+			return err
+		}
+		return s.Record(ctx, Event{Action: ActionDeviceRenamed, Localpart: localpart, DeviceID: deviceID, Actor: ActorUser})
+	})
+}

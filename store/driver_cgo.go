@@ -1,0 +1,26 @@
+//go:build cgo
+
+package store
+
+import (
+	"fmt"
+	"net/url"
+
+	_ "github.com/mattn/go-sqlite3" // the SQLite driver of builds with cgo
+)
+
+const sqliteDriver = "sqlite3"
+
+// sqliteDSN puts the busy timeout first: switching to WAL can already meet a
+// lock.
+func sqliteDSN(path string, readOnly bool) string {
+	dsn := fmt.Sprintf("file:%s?_busy_timeout=%d&_journal_mode=WAL&_synchronous=FULL&_foreign_keys=on&_cache_size=%d",
+		(&url.URL{Path: path}).EscapedPath(), busyTimeout, cacheSize)
+	if readOnly {
+		return dsn + "&_query_only=true"
+	}
+	return dsn + "&_txlock=immediate"
+}
+
+// isSQLiteDuplicate leaves this driver's errors to GORM's translation.
+func isSQLiteDuplicate(error) bool { return false }

@@ -1,0 +1,31 @@
+//go:build !cgo
+
+package store
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+
+	"modernc.org/sqlite"
+)
+
+const sqliteDriver = "sqlite"
+
+// sqliteDSN puts the busy timeout first: switching to WAL can already meet a
+// lock.
+func sqliteDSN(path string, readOnly bool) string {
+	dsn := fmt.Sprintf("file:%s?_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=cache_size(%d)",
+		(&url.URL{Path: path}).EscapedPath(), busyTimeout, cacheSize)
+	if readOnly {
+		return dsn + "&_pragma=query_only(1)"
+	}
+	return dsn + "&_txlock=immediate"
+}
+
+// isSQLiteDuplicate knows SQLITE_CONSTRAINT_PRIMARYKEY and _UNIQUE, which
+// GORM's translation does not see in this driver's errors.
+func isSQLiteDuplicate(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && (e.Code() == 1555 || e.Code() == 2067)
+}

@@ -1,0 +1,58 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"gorm.io/driver/sqlite"
+	"gorm.io/gorm"
+)
+
+// What a caller can tell apart.
+var (
+	// ErrNotFound: there is no such row, or none that is still valid.
+	ErrNotFound = errors.New("not found")
+	// ErrExists: a unique key is taken.
+	ErrExists = errors.New("exists already")
+	// ErrConflict: what must happen once has happened already.
+	ErrConflict = errors.New("done already")
+	// ErrUnavailable: the database did not answer as it should. Nothing is
+	// known about what was asked: never to be answered with a 4xx.
+	ErrUnavailable = errors.New("database unavailable")
+	// ErrNewerDatabase: a newer version of this program has written it.
+	ErrNewerDatabase = errors.New("the database was written by a newer version")
+	// ErrLocked: another server holds the SQLite file.
+	ErrLocked = errors.New("another server is running on this database")
+)
+
+// fault names what failed and sorts a driver's error into ours.
+func fault(doing string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, gorm.ErrRecordNotFound):
+		return fmt.Errorf("%s: %w", doing, ErrNotFound)
+	case isDuplicate(err):
+		return fmt.Errorf("%s: %w", doing, ErrExists)
+	case errors.Is(err, ErrNotFound), errors.Is(err, ErrExists), errors.Is(err, ErrConflict), errors.Is(err, ErrUnavailable):
+		return err
+	}
+	return fmt.Errorf("%s: %w: %w", doing, ErrUnavailable, err)
+}
+
+func isDuplicate(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code == "23505"
+	}
+	return isSQLiteDuplicate(err) || errors.Is(sqlite.Dialector{}.Translate(err), gorm.ErrDuplicatedKey)
+}
+
+// one turns an update that met no row into otherwise.
+func one(doing string, db *gorm.DB, otherwise error) error {
+	if db.Error == nil && db.RowsAffected == 0 {
+		return fmt.Errorf("%s: %w", doing, otherwise)
+	}
+	return fault(doing, db.Error)
+}

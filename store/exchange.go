@@ -1,0 +1,81 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+type exchangeKey struct{}
+
+// Exchange is one request to the token endpoint: what was read for it, so that
+// fosite's repeated questions cost one statement in all.
+type Exchange struct {
+	// Arrived is when the request was received. A request that was on its way
+	// while another one took effect is a race of one client, not a replay.
+	Arrived time.Time
+
+	client  *Client
+	code    *codeRow
+	account accountColumns
+	session *sessionRow
+	reason  EndReason // why fosite is about to revoke the session
+}
+
+func exchangeFrom(ctx context.Context) *Exchange {
+	x, _ := ctx.Value(exchangeKey{}).(*Exchange)
+	if x == nil {
+		return &Exchange{}
+	}
+	return x
+}
+
+// BeginExchange prepares a context for a request to the token endpoint.
+func (s *Store) BeginExchange(ctx context.Context) context.Context {
+	return context.WithValue(ctx, exchangeKey{}, &Exchange{Arrived: s.clock.Now()})
+}
+
+// LoadCode reads an authorization code with its client and user into the
+// exchange. An unknown code is no error here: fosite asks again and is told.
+func (s *Store) LoadCode(ctx context.Context, codeHash []byte) error {
+	var row struct {
+		codeRow
+		accountColumns
+		ClientMetadata   string
+		ClientSecretHash []byte
+		ClientCreatedAt  int64
+	}
+	result := s.read(ctx).Table("authorization_codes AS a").
+		Select(`a.*, u.locked_at, u.suspended_at, u.deactivated_at,
+			c.metadata AS client_metadata, c.secret_hash AS client_secret_hash, c.created_at AS client_created_at`).
+		Joins("JOIN users u ON u.localpart = a.localpart").
+		Joins("JOIN clients c ON c.id = a.client_id").
+		Where("a.code_hash = ?", codeHash).Limit(1).Scan(&row)
+	if result.Error != nil || result.RowsAffected == 0 {
+		return fault("read an authorization code", result.Error)
+	}
+	client, err := clientRow{ID: row.ClientID, Metadata: row.ClientMetadata, SecretHash: row.ClientSecretHash, CreatedAt: row.ClientCreatedAt}.client()
+	if err != nil {
+		return err
+	}
+	x := exchangeFrom(ctx)
+	x.code, x.client, x.account = &row.codeRow, client, row.accountColumns
+	return nil
+}
+
+// LoadRefresh reads the session of a refresh token with its client and user
+// into the exchange. An unknown one is no error here.
+func (s *Store) LoadRefresh(ctx context.Context, key RefreshKey) error {
+	var row sessionWithClient
+	result := row.query(s.read(ctx)).Where("s.id = ?", key.SessionID).Limit(1).Scan(&row)
+	if result.Error != nil || result.RowsAffected == 0 {
+		return fault("read a session", result.Error)
+	}
+	client, err := row.client()
+	if err != nil {
+		return err
+	}
+	s.usage.apply(&row.sessionRow)
+	x := exchangeFrom(ctx)
+	x.session, x.client, x.account = &row.sessionRow, client, row.accountColumns
+	return nil
+}

@@ -1,0 +1,49 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm/clause"
+
+	"keymaker/internal/secret"
+)
+
+type loginTokenRow struct {
+	TokenHash       []byte
+	Localpart       string
+	ProviderID      string
+	UpstreamIssuer  string
+	UpstreamSubject string
+	AuthTime        int64
+	CreatedAt       int64
+	ExpiresAt       int64
+}
+
+func (loginTokenRow) TableName() string { return "login_tokens" }
+
+// AddLoginToken stores an m.login.token that lives until expires.
+func (s *Store) AddLoginToken(ctx context.Context, token string, l Login, expires time.Time) error {
+	row := loginTokenRow{TokenHash: secret.Hash(token), Localpart: l.Localpart, ProviderID: l.ProviderID, UpstreamIssuer: l.UpstreamIssuer,
+		UpstreamSubject: l.UpstreamSubject, AuthTime: l.AuthTime.UnixMilli(), CreatedAt: s.now(), ExpiresAt: expires.UnixMilli()}
+	return fault("store a login token", s.write(ctx).Create(&row).Error)
+}
+
+// TakeLoginToken returns the login of a token that is still valid and removes
+// the token: of any number of callers one succeeds, the others get ErrNotFound
+// (conformance I-08, L-27).
+func (s *Store) TakeLoginToken(ctx context.Context, token string) (Login, error) {
+	var rows []loginTokenRow
+	result := s.write(ctx).Clauses(clause.Returning{}).
+		Where("token_hash = ? AND expires_at > ?", secret.Hash(token), s.now()).Delete(&rows)
+	if result.Error != nil {
+		return Login{}, fault("take a login token", result.Error)
+	}
+	if len(rows) != 1 {
+		return Login{}, fmt.Errorf("login token: %w", ErrNotFound)
+	}
+	r := rows[0]
+	return Login{Localpart: r.Localpart, ProviderID: r.ProviderID, UpstreamIssuer: r.UpstreamIssuer, UpstreamSubject: r.UpstreamSubject,
+		AuthTime: fromMilli(r.AuthTime)}, nil
+}

@@ -1,0 +1,37 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"gorm.io/driver/postgres"
+
+	"keymaker/internal/secret"
+)
+
+// openPostgres opens one pool for reading and writing. pgx prepares and caches
+// statements itself; GORM's own cache would prepare them again inside every
+// transaction.
+func (s *Store) openPostgres(ctx context.Context, url secret.Text) error {
+	config, err := pgxpool.ParseConfig(url.Reveal())
+	if err != nil {
+		// The parser's message can hold the URL, and so the password.
+		return errors.New("the database URL is neither sqlite:PATH nor a PostgreSQL URL")
+	}
+	conns, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return fmt.Errorf("open PostgreSQL: %w", err)
+	}
+	s.closers = append(s.closers, func() error { conns.Close(); return nil })
+	conn := stdlib.OpenDBFromPool(conns)
+	s.closers = append(s.closers, conn.Close)
+	if err := conn.PingContext(ctx); err != nil {
+		return fmt.Errorf("open PostgreSQL: %w", err)
+	}
+	db, err := s.use(postgres.New(postgres.Config{Conn: conn}), false)
+	s.reader, s.writer, s.postgres = db, db, true
+	return err
+}

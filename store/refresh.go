@@ -1,0 +1,100 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"keymaker/internal/secret"
+)
+
+// ErrReused: a genuine refresh token whose successor is in use (conformance
+// D-25).
+var ErrReused = errors.New("the refresh token was used before")
+
+// RefreshKey is what a genuine refresh token tells the store: never the token.
+type RefreshKey struct {
+	SessionID  string
+	Generation int64
+	Hash       []byte
+}
+
+// String is the key as fosite carries it.
+func (k RefreshKey) String() string {
+	return k.SessionID + "." + strconv.FormatInt(k.Generation, 10) + "." + hex.EncodeToString(k.Hash)
+}
+
+// ParseRefreshKey is the reverse of String. It returns ErrNotFound for
+// anything else, the empty string of a token that is not ours included.
+func ParseRefreshKey(s string) (RefreshKey, error) {
+	parts := strings.Split(s, ".")
+	if len(parts) != 3 {
+		return RefreshKey{}, fmt.Errorf("refresh token: %w", ErrNotFound)
+	}
+	generation, err1 := strconv.ParseInt(parts[1], 10, 64)
+	hash, err2 := hex.DecodeString(parts[2])
+	if errors.Join(err1, err2) != nil {
+		return RefreshKey{}, fmt.Errorf("refresh token: %w", ErrNotFound)
+	}
+	return RefreshKey{SessionID: parts[0], Generation: generation, Hash: hash}, nil
+}
+
+// rotation decides what a presented refresh token is good for, by the state of
+// its session when the request arrived (conformance D-23):
+//
+//   - it is the current one: it rotates;
+//   - it is the previous one, and nobody has used what it was exchanged for:
+//     the answer was lost, and is given again;
+//   - it is an older one, or its successor is in use: ErrReused, with the
+//     session's id;
+//   - anything else: ErrNotFound.
+func (r *sessionRow) rotation(key RefreshKey, arrived time.Time) (Rotation, error) {
+	switch {
+	case r.EndedAt != nil || r.RefreshHash == nil:
+		return Rotation{}, fmt.Errorf("refresh token of an ended session: %w", ErrNotFound)
+	case key.Generation == r.Generation && bytes.Equal(key.Hash, r.RefreshHash):
+		return Rotation{Seed: r.SuccessorSeed, Generation: r.Generation + 1}, nil
+	case key.Generation == r.Generation-1 && bytes.Equal(key.Hash, r.PreviousRefreshHash) && !r.usedBefore(arrived):
+		return Rotation{Seed: r.PreviousSeed, Generation: r.Generation, Replay: true, ReplayedAt: fromMilli(r.RotatedAt)}, nil
+	case key.Generation < r.Generation:
+		return Rotation{}, ErrReused
+	}
+	return Rotation{}, fmt.Errorf("refresh token: %w", ErrNotFound)
+}
+
+// usedBefore tells whether an access token of the current generation had been
+// used when a request arrived. What was used while the request was on its way
+// is the other half of a race between two processes of one client.
+func (r *sessionRow) usedBefore(arrived time.Time) bool {
+	return r.GenerationUsedAt != nil && *r.GenerationUsedAt <= arrived.UnixMilli()
+}
+
+// Rotate replaces the refresh token that key names by the one that hashes to
+// next, in the generation that follows. Any number of callers with the same
+// pair succeed: one rotates, the others find it done. It returns ErrNotFound
+// when the session has ended or moved on meanwhile.
+func (s *Store) Rotate(ctx context.Context, key RefreshKey, next []byte, expires time.Time) error {
+	result := s.write(ctx).Exec(`UPDATE sessions SET generation = generation + 1, generation_used_at = NULL,
+			previous_refresh_hash = refresh_hash, refresh_hash = ?, previous_seed = successor_seed, successor_seed = ?,
+			rotated_at = ?, refresh_expires_at = ?
+		WHERE id = ? AND generation = ? AND refresh_hash = ? AND ended_at IS NULL`,
+		next, secret.Bytes(seedSize), s.now(), milli(expires), key.SessionID, key.Generation, key.Hash)
+	if result.Error != nil || result.RowsAffected == 1 {
+		return fault("rotate a refresh token", result.Error)
+	}
+	// The update above met no row: it was done before. Taking the row's lock
+	// orders this answer before or after an end of the session, never amid it.
+	return one("repeat a rotation", s.write(ctx).Exec(`UPDATE sessions SET rotated_at = rotated_at
+		WHERE id = ? AND generation = ? AND refresh_hash = ? AND previous_refresh_hash = ? AND ended_at IS NULL`,
+		key.SessionID, key.Generation+1, next, key.Hash), ErrNotFound)
+}
+
+// refreshExpired tells whether a session's refresh token has reached its end.
+func (s *Store) refreshExpired(r *sessionRow) bool {
+	return r.RefreshExpiresAt != nil && s.now() >= *r.RefreshExpiresAt
+}

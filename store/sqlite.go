@@ -1,0 +1,75 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime"
+
+	"gorm.io/driver/sqlite"
+	"gorm.io/gorm"
+)
+
+const (
+	busyTimeout = 10_000  // milliseconds
+	cacheSize   = -16_000 // KiB, as SQLite counts it
+	// checkpointPages is how far the log grows before it is copied into the
+	// file. The default of 1,000 stalls writers many times a second.
+	checkpointPages = 10_000
+)
+
+// openSQLite opens one connection that writes and a pool that reads. More
+// writers would only wait for each other, and a transaction that reads first
+// and then writes would fail instead of waiting.
+func (s *Store) openSQLite(ctx context.Context, path string, exclusive bool) error {
+	if exclusive {
+		release, err := lockFile(path + ".lock")
+		if err != nil {
+			return err
+		}
+		s.closers = append(s.closers, release)
+	}
+	if err := createPrivate(path); err != nil {
+		return err
+	}
+	writer, err := s.sqlitePool(ctx, path, false, 1)
+	if err != nil {
+		return err
+	}
+	s.writer = writer
+	if err := s.writer.WithContext(ctx).Exec(fmt.Sprintf("PRAGMA wal_autocheckpoint=%d", checkpointPages)).Error; err != nil {
+		return fault("set the checkpoint interval", err)
+	}
+	s.reader, err = s.sqlitePool(ctx, path, true, max(4, runtime.NumCPU()))
+	return err
+}
+
+func (s *Store) sqlitePool(ctx context.Context, path string, readOnly bool, size int) (*gorm.DB, error) {
+	conn, err := sql.Open(sqliteDriver, sqliteDSN(path, readOnly))
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	s.closers = append(s.closers, conn.Close)
+	conn.SetMaxOpenConns(size)
+	conn.SetMaxIdleConns(size)
+	if err := conn.PingContext(ctx); err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	return s.use(sqlite.New(sqlite.Config{DriverName: sqliteDriver, Conn: conn}), true)
+}
+
+// createPrivate makes the file with mode 0600 before SQLite would make it with
+// the umask's. The log and the shared memory file take the mode of the file.
+func createPrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("create the database file: %w", err)
+	}
+	return f.Close()
+}

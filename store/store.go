@@ -1,0 +1,158 @@
+// Package store owns the database: its tables, its migrations, the fosite
+// session type, and every statement that is sent to it. SQLite and PostgreSQL
+// behave alike.
+//
+// Every method returns ErrNotFound, ErrExists, a domain error that its comment
+// names, or an error that wraps ErrUnavailable.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+
+	"keymaker/internal/clock"
+	"keymaker/internal/secret"
+)
+
+// Options says which database to open and with what.
+type Options struct {
+	// URL is sqlite:PATH or postgres://….
+	URL secret.Text
+	// ServerName makes Matrix user IDs of localparts.
+	ServerName string
+	Clock      clock.Clock
+	Sealer     *secret.Sealer
+	Logger     *slog.Logger
+	// Exclusive takes the lock that only one server may hold on a SQLite file.
+	// It has no meaning on PostgreSQL, which any number of servers share.
+	Exclusive bool
+}
+
+// Store is an open database. It is safe for concurrent use.
+type Store struct {
+	reader, writer *gorm.DB
+	closers        []func() error
+	serverName     string
+	clock          clock.Clock
+	sealer         *secret.Sealer
+	log            *slog.Logger
+	postgres       bool
+	statements     atomic.Int64
+	transactions   atomic.Int64
+	usage          usage
+}
+
+// Open opens the database, applies the migrations that it lacks, and refuses
+// one that a newer version has written (ErrNewerDatabase) or, with Exclusive,
+// one that another server holds (ErrLocked).
+func Open(ctx context.Context, o Options) (*Store, error) {
+	s := &Store{serverName: o.ServerName, clock: o.Clock, sealer: o.Sealer, log: o.Logger}
+	var err error
+	if path, ok := strings.CutPrefix(o.URL.Reveal(), "sqlite:"); ok {
+		err = s.openSQLite(ctx, path, o.Exclusive)
+	} else {
+		err = s.openPostgres(ctx, o.URL)
+	}
+	if err == nil {
+		err = s.migrate(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// Close writes what is still to be written and closes every connection.
+func (s *Store) Close() error {
+	var errs []error
+	if s.writer != nil {
+		errs = append(errs, s.FlushUsage(context.Background()))
+	}
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		errs = append(errs, s.closers[i]())
+	}
+	s.closers = nil
+	return errors.Join(errs...)
+}
+
+// Ping checks that the database answers.
+func (s *Store) Ping(ctx context.Context) error {
+	var one int
+	return fault("ping", s.read(ctx).Raw("SELECT 1").Scan(&one).Error)
+}
+
+// Counts are how many SQL statements (BEGIN and COMMIT excluded) and
+// transactions were sent since the start.
+type Counts struct {
+	Statements, Transactions int64
+}
+
+// Counts returns the totals since the start.
+func (s *Store) Counts() Counts {
+	return Counts{Statements: s.statements.Load(), Transactions: s.transactions.Load()}
+}
+
+// use wraps a connection pool in GORM with the settings that were measured to
+// be the fast ones, and counts what goes through it.
+func (s *Store) use(dialector gorm.Dialector, prepare bool) (*gorm.DB, error) {
+	db, err := gorm.Open(dialector, &gorm.Config{
+		SkipDefaultTransaction: true,
+		PrepareStmt:            prepare,
+		DisableAutomaticPing:   true,
+		TranslateError:         false,
+		Logger:                 logger.Discard,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	return db, s.countStatements(db)
+}
+
+func (s *Store) countStatements(db *gorm.DB) error {
+	count := func(*gorm.DB) { s.statements.Add(1) }
+	c := db.Callback()
+	return errors.Join(
+		c.Create().Before("gorm:create").Register("keymaker:count", count),
+		c.Query().Before("gorm:query").Register("keymaker:count", count),
+		c.Update().Before("gorm:update").Register("keymaker:count", count),
+		c.Delete().Before("gorm:delete").Register("keymaker:count", count),
+		c.Row().Before("gorm:row").Register("keymaker:count", count),
+		c.Raw().Before("gorm:raw").Register("keymaker:count", count),
+	)
+}
+
+// now is the current time as it is stored.
+func (s *Store) now() int64 { return s.clock.Now().UnixMilli() }
+
+// read is the transaction in ctx or else the readers' pool.
+func (s *Store) read(ctx context.Context) *gorm.DB {
+	if tx := txFrom(ctx); tx != nil {
+		return tx.db.WithContext(ctx)
+	}
+	return s.reader.WithContext(ctx)
+}
+
+// write is the transaction in ctx or else the writers' pool.
+func (s *Store) write(ctx context.Context) *gorm.DB {
+	if tx := txFrom(ctx); tx != nil {
+		return tx.db.WithContext(ctx)
+	}
+	return s.writer.WithContext(ctx)
+}
+
+// pool returns what database/sql knows of db.
+func pool(db *gorm.DB) (*sql.DB, error) {
+	p, err := db.DB()
+	if err != nil {
+		return nil, fmt.Errorf("database pool: %w", err)
+	}
+	return p, nil
+}

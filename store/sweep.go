@@ -1,0 +1,61 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+const (
+	// sweepBatch is how many rows one statement removes: few enough that no
+	// request waits long behind it.
+	sweepBatch = 500
+	// keepExpired is how long an expired access token is still known, so that
+	// its client is told to refresh instead of to log out (conformance K-01).
+	keepExpired = 24 * time.Hour
+	// keepCodes is how long a used code is still recognised as a replay.
+	keepCodes = 24 * time.Hour
+	// keepEnded is how long an ended session can be asked about.
+	keepEnded = 30 * 24 * time.Hour
+	// keepUnusedClients is how long a registration that nobody uses stays.
+	keepUnusedClients = 24 * time.Hour
+)
+
+// Sweep removes what has expired, in small batches, and returns how many rows
+// went. It never touches a client that has a live session, a code or a request
+// on its way (conformance B-42).
+func (s *Store) Sweep(ctx context.Context) (int64, error) {
+	now := s.clock.Now()
+	before := func(d time.Duration) int64 { return now.Add(-d).UnixMilli() }
+	steps := []struct {
+		table, key, where string
+		arg               int64
+	}{
+		{"upstream_logins", "state_hash", "expires_at < ?", before(0)},
+		{"authorization_requests", "id_hash", "expires_at < ?", before(0)},
+		{"login_tokens", "token_hash", "expires_at < ?", before(0)},
+		{"browser_sessions", "id_hash", "expires_at < ?", before(0)},
+		{"authorization_codes", "code_hash", "expires_at < ?", before(keepCodes)},
+		{"access_tokens", "token_hash", "expires_at < ?", before(keepExpired)},
+		{"sessions", "id", "ended_at < ?", before(keepEnded)},
+		{"clients", "id", `last_used_at < ? AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.client_id = clients.id AND s.ended_at IS NULL)
+			AND NOT EXISTS (SELECT 1 FROM authorization_codes a WHERE a.client_id = clients.id)
+			AND NOT EXISTS (SELECT 1 FROM authorization_requests r WHERE r.client_id = clients.id)`, before(keepUnusedClients)},
+	}
+	var total int64
+	for _, step := range steps {
+		for {
+			//nolint:gosec // the names are the constants above
+			statement := fmt.Sprintf("DELETE FROM %[1]s WHERE %[2]s IN (SELECT %[2]s FROM %[1]s WHERE %[3]s LIMIT %[4]d)", step.table, step.key, step.where, sweepBatch)
+			result := s.write(ctx).Exec(statement, step.arg)
+			if result.Error != nil {
+				return total, fault("sweep "+step.table, result.Error)
+			}
+			total += result.RowsAffected
+			if result.RowsAffected < sweepBatch {
+				break
+			}
+		}
+	}
+	return total, nil
+}

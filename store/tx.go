@@ -1,0 +1,76 @@
+package store
+
+import (
+	"context"
+	"errors"
+
+	"gorm.io/gorm"
+)
+
+type txKey struct{}
+
+// tx is a transaction that travels in a context. A nested one joins: only the
+// outermost commits.
+type tx struct {
+	db     *gorm.DB
+	joined bool
+}
+
+func txFrom(ctx context.Context) *tx {
+	t, _ := ctx.Value(txKey{}).(*tx)
+	return t
+}
+
+// InTx runs fn in one transaction: all it writes is kept if fn returns nil and
+// nothing otherwise. A call inside another joins it.
+func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context) error) error {
+	ctx, err := s.BeginTX(ctx)
+	if err != nil {
+		return err
+	}
+	done := false
+	defer func() {
+		if !done { // fn panicked
+			_ = s.Rollback(ctx)
+		}
+	}()
+	err = fn(ctx)
+	done = true
+	if err != nil {
+		return errors.Join(err, s.Rollback(ctx))
+	}
+	return s.Commit(ctx)
+}
+
+// BeginTX implements fosite's storage.Transactional. It joins a transaction
+// that ctx already carries, so that a whole token request can be one.
+func (s *Store) BeginTX(ctx context.Context) (context.Context, error) {
+	if outer := txFrom(ctx); outer != nil {
+		return context.WithValue(ctx, txKey{}, &tx{db: outer.db, joined: true}), nil
+	}
+	s.transactions.Add(1)
+	db := s.writer.WithContext(ctx).Begin()
+	if db.Error != nil {
+		return ctx, fault("begin a transaction", db.Error)
+	}
+	return context.WithValue(ctx, txKey{}, &tx{db: db}), nil
+}
+
+// Commit implements fosite's storage.Transactional.
+func (s *Store) Commit(ctx context.Context) error {
+	t := txFrom(ctx)
+	if t == nil || t.joined {
+		return nil
+	}
+	return fault("commit", t.db.Commit().Error)
+}
+
+// Rollback implements fosite's storage.Transactional. The outermost caller
+// rolls back: it sees the error that made a nested one give up.
+func (s *Store) Rollback(ctx context.Context) error {
+	t := txFrom(ctx)
+	if t == nil || t.joined {
+		return nil
+	}
+	return fault("roll back", t.db.Rollback().Error)
+}

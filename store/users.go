@@ -1,0 +1,122 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"gorm.io/gorm/clause"
+)
+
+// User is a Matrix user of this server.
+type User struct {
+	Localpart   string
+	DisplayName string
+	Email       string
+	CreatedAt   time.Time
+	Account     Account
+}
+
+type userRow struct {
+	Localpart   string
+	DisplayName string
+	Email       string
+	CreatedAt   int64
+	accountColumns
+}
+
+func (userRow) TableName() string { return "users" }
+
+// User returns a user, or ErrNotFound.
+func (s *Store) User(ctx context.Context, localpart string) (User, error) {
+	var row userRow
+	err := s.read(ctx).Where("localpart = ?", localpart).Take(&row).Error
+	return User{Localpart: row.Localpart, DisplayName: row.DisplayName, Email: row.Email,
+		CreatedAt: fromMilli(row.CreatedAt), Account: row.account()}, fault("read a user", err)
+}
+
+type linkRow struct {
+	ProviderID string
+	Issuer     string
+	Subject    string
+	Localpart  string
+	CreatedAt  int64
+}
+
+func (linkRow) TableName() string { return "upstream_links" }
+
+// LinkedUser returns the localpart that an account at an identity provider is
+// linked to, or ErrNotFound.
+func (s *Store) LinkedUser(ctx context.Context, providerID, issuer, subject string) (string, error) {
+	var row linkRow
+	err := s.read(ctx).Where("provider_id = ? AND issuer = ? AND subject = ?", providerID, issuer, subject).Take(&row).Error
+	return row.Localpart, fault("read a link", err)
+}
+
+// NewLink ties an account at an identity provider to a Matrix user.
+type NewLink struct {
+	ProviderID, Issuer, Subject string
+	Localpart                   string
+	// CreateUser makes the user too, with these particulars.
+	CreateUser         bool
+	DisplayName, Email string
+}
+
+// Link stores a link, and with CreateUser the user, in one transaction. When
+// the account has been linked meanwhile it returns the user of that link: two
+// first logins at once end with one user. ErrExists: the localpart of a user
+// that was to be created is taken; ErrNotFound: a user that was not to be
+// created does not exist.
+func (s *Store) Link(ctx context.Context, n NewLink) (localpart string, err error) {
+	err = s.InTx(ctx, func(ctx context.Context) error {
+		if n.CreateUser {
+			err := s.createUser(ctx, n)
+			if errors.Is(err, ErrExists) {
+				// It may be the other of two first logins that took the name.
+				localpart, err = s.linkedOr(ctx, n, ErrExists)
+				return err
+			}
+			if err != nil {
+				return err
+			}
+		} else if _, err := s.User(ctx, n.Localpart); err != nil {
+			return err
+		}
+		row := linkRow{ProviderID: n.ProviderID, Issuer: n.Issuer, Subject: n.Subject, Localpart: n.Localpart, CreatedAt: s.now()}
+		result := s.write(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&row)
+		if result.Error != nil {
+			return fault("store a link", result.Error)
+		}
+		if result.RowsAffected == 0 {
+			return errLinked
+		}
+		localpart = n.Localpart
+		return s.Record(ctx, Event{Action: ActionUserLinked, Localpart: n.Localpart, Actor: ActorUser, Reason: n.ProviderID})
+	})
+	if errors.Is(err, errLinked) {
+		// The user that was made for it is gone with the transaction.
+		return s.LinkedUser(ctx, n.ProviderID, n.Issuer, n.Subject)
+	}
+	return localpart, err
+}
+
+// errLinked undoes a transaction in which the link was there first.
+var errLinked = errors.New("linked already")
+
+func (s *Store) createUser(ctx context.Context, n NewLink) error {
+	row := userRow{Localpart: n.Localpart, DisplayName: n.DisplayName, Email: n.Email, CreatedAt: s.now()}
+	result := s.write(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&row)
+	if err := one("create a user", result, ErrExists); err != nil {
+		return err
+	}
+	return s.Record(ctx, Event{Action: ActionUserCreated, Localpart: n.Localpart, Actor: ActorUser, Reason: n.ProviderID})
+}
+
+// linkedOr is the user that the account is linked to, or else otherwise.
+func (s *Store) linkedOr(ctx context.Context, n NewLink, otherwise error) (string, error) {
+	localpart, err := s.LinkedUser(ctx, n.ProviderID, n.Issuer, n.Subject)
+	if errors.Is(err, ErrNotFound) {
+		return "", otherwise
+	}
+	return localpart, err
+}
