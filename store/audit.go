@@ -72,7 +72,7 @@ func (auditRow) TableName() string { return "audit_events" }
 // Record writes an audit event; inside a transaction it shares its fate.
 func (s *Store) Record(ctx context.Context, e Event) error {
 	now := s.clock.Now()
-	row := auditRow{ID: newID(now), At: now.UnixMilli(), Action: e.Action, Localpart: optional(e.Localpart), DeviceID: optional(e.DeviceID),
+	row := auditRow{ID: NewID(now), At: now.UnixMilli(), Action: e.Action, Localpart: optional(e.Localpart), DeviceID: optional(e.DeviceID),
 		SessionID: optional(e.SessionID), ClientID: optional(e.ClientID), Actor: e.Actor, Reason: e.Reason}
 	return fault("write an audit event", s.write(ctx).Create(&row).Error)
 }
@@ -92,9 +92,9 @@ func (s *Store) AuditEvents(ctx context.Context, localpart string, limit int) ([
 	return events, nil
 }
 
-// newID returns a time-ordered unique id of 26 characters, so that new rows
-// land at the end of their index.
-func newID(now time.Time) string {
+// NewID returns a unique id (a ULID, 26 characters) that sorts by time, so that
+// new rows land at the end of their index.
+func NewID(now time.Time) string {
 	var id ulid.ULID
 	_ = id.SetTime(ulid.Timestamp(now))
 	_ = id.SetEntropy(secret.Bytes(10))

@@ -158,3 +158,10 @@ func (s *Store) HasSessions(ctx context.Context, clientID string) (bool, error) 
 	err := s.read(ctx).Raw("SELECT EXISTS (SELECT 1 FROM sessions WHERE client_id = ? AND ended_at IS NULL)", clientID).Scan(&found).Error
 	return found, fault("look for sessions of a client", err)
 }
+
+// OnlyRedirecting is the client as if uri were its one redirect URI.
+func (c *Client) OnlyRedirecting(uri string) *Client {
+	only := *c
+	only.fields.RedirectURIs = []string{uri}
+	return &only
+}

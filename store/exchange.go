@@ -79,3 +79,8 @@ func (s *Store) LoadRefresh(ctx context.Context, key RefreshKey) error {
 	x.session, x.client, x.account = &row.sessionRow, client, row.accountColumns
 	return nil
 }
+
+// WithClient makes fosite see client where it asks for the one of that id.
+func (s *Store) WithClient(ctx context.Context, client *Client) context.Context {
+	return context.WithValue(ctx, exchangeKey{}, &Exchange{Arrived: s.clock.Now(), client: client})
+}

@@ -177,14 +177,9 @@ func (f Fosite) GetRefreshTokenSession(ctx context.Context, signature string, _ 
 	if err != nil || x.session == nil || x.session.ID != key.SessionID || x.session.Kind != string(OAuth) || x.client == nil {
 		return nil, fmt.Errorf("refresh token: %w", fosite.ErrNotFound)
 	}
-	rotation, err := x.session.rotation(key, x.Arrived)
-	if err != nil && !errors.Is(err, ErrReused) {
+	session, err := f.presented(x, key)
+	if session == nil {
 		return nil, notFound(err)
-	}
-	session := f.session(x.session, x.account)
-	session.Rotation, session.Presented = rotation, key
-	if x.session.RefreshExpiresAt != nil {
-		session.RefreshExpiresAt = fromMilli(*x.session.RefreshExpiresAt)
 	}
 	scopes := strings.Fields(session.Scope)
 	request := &fosite.Request{ID: session.ID, RequestedAt: fromMilli(x.session.CreatedAt), Client: x.client, Session: session,

@@ -2,10 +2,7 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"time"
-
-	"gorm.io/gorm/clause"
 
 	"keymaker/internal/secret"
 )
@@ -30,20 +27,17 @@ func (s *Store) AddLoginToken(ctx context.Context, token string, l Login, expire
 	return fault("store a login token", s.write(ctx).Create(&row).Error)
 }
 
-// TakeLoginToken returns the login of a token that is still valid and removes
-// the token: of any number of callers one succeeds, the others get ErrNotFound
-// (conformance I-08, L-27).
-func (s *Store) TakeLoginToken(ctx context.Context, token string) (Login, error) {
-	var rows []loginTokenRow
-	result := s.write(ctx).Clauses(clause.Returning{}).
-		Where("token_hash = ? AND expires_at > ?", secret.Hash(token), s.now()).Delete(&rows)
-	if result.Error != nil {
-		return Login{}, fault("take a login token", result.Error)
-	}
-	if len(rows) != 1 {
-		return Login{}, fmt.Errorf("login token: %w", ErrNotFound)
-	}
-	r := rows[0]
+// LoginToken returns the login of a token that is still valid, or ErrNotFound.
+func (s *Store) LoginToken(ctx context.Context, token string) (Login, error) {
+	var r loginTokenRow
+	err := s.read(ctx).Where("token_hash = ? AND expires_at > ?", secret.Hash(token), s.now()).Take(&r).Error
 	return Login{Localpart: r.Localpart, ProviderID: r.ProviderID, UpstreamIssuer: r.UpstreamIssuer, UpstreamSubject: r.UpstreamSubject,
-		AuthTime: fromMilli(r.AuthTime)}, nil
+		AuthTime: fromMilli(r.AuthTime)}, fault("read a login token", err)
+}
+
+// TakeLoginToken removes a token that is still valid: of any number of callers
+// one succeeds, the others get ErrNotFound (conformance I-08, L-27).
+func (s *Store) TakeLoginToken(ctx context.Context, token string) error {
+	result := s.write(ctx).Where("token_hash = ? AND expires_at > ?", secret.Hash(token), s.now()).Delete(&loginTokenRow{})
+	return one("take a login token", result, ErrNotFound)
 }

@@ -98,3 +98,38 @@ func (s *Store) Rotate(ctx context.Context, key RefreshKey, next []byte, expires
 func (s *Store) refreshExpired(r *sessionRow) bool {
 	return r.RefreshExpiresAt != nil && s.now() >= *r.RefreshExpiresAt
 }
+
+// Presented returns the session of a refresh token of one kind, with what its
+// exchange will give. Errors are ErrNotFound; ErrReused, after which the
+// session has ended; or wrap ErrUnavailable.
+func (s *Store) Presented(ctx context.Context, key RefreshKey, kind SessionKind) (*Session, error) {
+	ctx = s.BeginExchange(ctx)
+	if err := s.LoadRefresh(ctx, key); err != nil {
+		return nil, err
+	}
+	x := exchangeFrom(ctx)
+	if x.session == nil || x.session.Kind != string(kind) {
+		return nil, fmt.Errorf("refresh token: %w", ErrNotFound)
+	}
+	session, err := s.presented(x, key)
+	if errors.Is(err, ErrReused) {
+		end := End{Reason: EndRefreshReused, Actor: ActorServer, KeepDevice: true}
+		return nil, errors.Join(err, s.EndSession(ctx, x.session.ID, end))
+	}
+	return session, err
+}
+
+// presented is the session in an exchange and the rotation of its token. With
+// ErrReused the session is returned too.
+func (s *Store) presented(x *Exchange, key RefreshKey) (*Session, error) {
+	rotation, err := x.session.rotation(key, x.Arrived)
+	if err != nil && !errors.Is(err, ErrReused) {
+		return nil, err
+	}
+	session := s.session(x.session, x.account)
+	session.Rotation, session.Presented = rotation, key
+	if x.session.RefreshExpiresAt != nil {
+		session.RefreshExpiresAt = fromMilli(*x.session.RefreshExpiresAt)
+	}
+	return session, err
+}

@@ -83,10 +83,12 @@ type Rotation struct {
 
 var _ openid.Session = (*Session)(nil)
 
-// IDTokenClaims implements openid.Session.
+// IDTokenClaims implements openid.Session. fosite needs the subject of it, and
+// leaves the hash of the access token in it; the rest of an ID token is made
+// from the fields, by the clock of the server.
 func (s *Session) IDTokenClaims() *jwt.IDTokenClaims {
 	if s.claims == nil {
-		s.claims = &jwt.IDTokenClaims{Subject: s.UserID, AuthTime: s.Login.AuthTime, Nonce: s.Nonce}
+		s.claims = &jwt.IDTokenClaims{Subject: s.UserID}
 	}
 	return s.claims
 }

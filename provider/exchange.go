@@ -1,0 +1,125 @@
+package provider
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/ory/fosite"
+
+	"keymaker/internal/secret"
+	"keymaker/provider/registration"
+	"keymaker/provider/scope"
+	"keymaker/store"
+)
+
+// TokenResponse is what the token endpoint answers (RFC 6749 §5.1).
+type TokenResponse struct {
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int64  `json:"expires_in"` // seconds
+	RefreshToken string `json:"refresh_token,omitempty"`
+	Scope        string `json:"scope"`
+	IDToken      string `json:"id_token,omitempty"`
+}
+
+// Token answers a request to the token endpoint whose form has been parsed.
+// Every error is an *Error. A code costs one read and two transactions, the
+// first of them the homeserver's; a refresh one read and one transaction.
+func (p *Provider) Token(ctx context.Context, r *http.Request) (*TokenResponse, error) {
+	ctx = p.store.BeginExchange(ctx)
+	if err := p.checkTokenRequest(ctx, r); err != nil {
+		return nil, AsError(err)
+	}
+	request, err := p.fosite.NewAccessRequest(ctx, r, &store.Session{})
+	if err != nil {
+		return nil, AsError(err)
+	}
+	session, err := sessionOf(request)
+	if err != nil {
+		return nil, AsError(err)
+	}
+	if err := p.admit(ctx, request, session); err != nil {
+		return nil, AsError(err)
+	}
+	var response fosite.AccessResponder
+	err = p.store.InTx(ctx, func(ctx context.Context) error {
+		var err error
+		response, err = p.fosite.NewAccessResponse(ctx, request)
+		return err
+	})
+	if err != nil {
+		return nil, AsError(err)
+	}
+	return p.tokenResponse(response, session), nil
+}
+
+// checkTokenRequest refuses what fosite would answer with another error than
+// the specification's, and reads what the request is about.
+func (p *Provider) checkTokenRequest(ctx context.Context, r *http.Request) error {
+	form := r.PostForm
+	grant := form.Get("grant_type")
+	if grant == "" {
+		return invalidRequest("The grant_type is missing.")
+	}
+	if !slices.Contains(registration.GrantTypes(), grant) {
+		return oauthError(http.StatusBadRequest, "unsupported_grant_type", "The grant_type is not supported.")
+	}
+	if err := checkCredentials(r); err != nil {
+		return err
+	}
+	if grant == "refresh_token" {
+		return p.loadRefresh(ctx, form.Get("refresh_token"))
+	}
+	for _, name := range []string{"code", "redirect_uri"} {
+		if form.Get(name) == "" {
+			return invalidRequest("The %s is missing.", name)
+		}
+	}
+	return p.store.LoadCode(ctx, secret.Hash(form.Get("code")))
+}
+
+func (p *Provider) loadRefresh(ctx context.Context, token string) error {
+	if token == "" {
+		return invalidRequest("The refresh_token is missing.")
+	}
+	key, ok := p.tokens.parseRefresh(prefixRefresh, token)
+	if !ok {
+		return nil // fosite says invalid_grant, once it knows the client
+	}
+	return p.store.LoadRefresh(ctx, key)
+}
+
+// admit decides whether the user may have tokens now, and for a code makes the
+// device exist on the homeserver. A refresh asks nothing but our own database.
+func (p *Provider) admit(ctx context.Context, request fosite.AccessRequester, session *store.Session) error {
+	if session.Account.Deactivated {
+		return invalidGrant("The account has been deactivated.")
+	}
+	granted, err := scope.Parse(session.Scope, scope.Options{})
+	if err != nil {
+		return err
+	}
+	form := request.GetRequestForm()
+	if request.GetGrantTypes().ExactOne("refresh_token") {
+		return granted.Narrow(form.Get("scope"))
+	}
+	if !granted.HasAPI() {
+		return nil
+	}
+	session.DeviceName = deviceName(request.GetClient())
+	return p.homeserver.Provision(ctx, Provision{Localpart: session.Login.Localpart, DeviceID: session.DeviceID, DeviceName: session.DeviceName})
+}
+
+func (p *Provider) tokenResponse(r fosite.AccessResponder, session *store.Session) *TokenResponse {
+	text := func(name string) string {
+		s, _ := r.GetExtra(name).(string)
+		return s
+	}
+	left := session.ExpiresAt.Add(-accessGrace).Sub(p.clock.Now())
+	return &TokenResponse{
+		AccessToken: r.GetAccessToken(), TokenType: "Bearer", ExpiresIn: int64(max(left, time.Second) / time.Second),
+		RefreshToken: text("refresh_token"), Scope: text("scope"), IDToken: text("id_token"),
+	}
+}

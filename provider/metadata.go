@@ -1,0 +1,64 @@
+package provider
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"keymaker/provider/registration"
+	"keymaker/provider/scope"
+)
+
+// metadata is the discovery document (RFC 8414, OpenID Connect Discovery §3;
+// conformance A-03). What this server cannot do is absent.
+type metadata struct {
+	Issuer                           string   `json:"issuer"`
+	AuthorizationEndpoint            string   `json:"authorization_endpoint"`
+	TokenEndpoint                    string   `json:"token_endpoint"`
+	RevocationEndpoint               string   `json:"revocation_endpoint"`
+	RegistrationEndpoint             string   `json:"registration_endpoint"`
+	IntrospectionEndpoint            string   `json:"introspection_endpoint"`
+	UserinfoEndpoint                 string   `json:"userinfo_endpoint"`
+	JWKSURI                          string   `json:"jwks_uri"`
+	ResponseTypesSupported           []string `json:"response_types_supported"`
+	ResponseModesSupported           []string `json:"response_modes_supported"`
+	GrantTypesSupported              []string `json:"grant_types_supported"`
+	CodeChallengeMethodsSupported    []string `json:"code_challenge_methods_supported"`
+	TokenEndpointAuthMethods         []string `json:"token_endpoint_auth_methods_supported"`
+	RevocationEndpointAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
+	IntrospectionEndpointAuthMethods []string `json:"introspection_endpoint_auth_methods_supported"`
+	ScopesSupported                  []string `json:"scopes_supported"`
+	SubjectTypesSupported            []string `json:"subject_types_supported"`
+	IDTokenSigningAlgs               []string `json:"id_token_signing_alg_values_supported"`
+	ClaimsSupported                  []string `json:"claims_supported"`
+	ClaimTypesSupported              []string `json:"claim_types_supported"`
+	AuthorizationResponseIss         bool     `json:"authorization_response_iss_parameter_supported"`
+	RequestParameterSupported        bool     `json:"request_parameter_supported"`
+	RequestURIParameterSupported     bool     `json:"request_uri_parameter_supported"`
+	ClaimsParameterSupported         bool     `json:"claims_parameter_supported"`
+}
+
+func (p *Provider) buildMetadata() ([]byte, error) {
+	secretMethods := []string{"client_secret_basic", "client_secret_post"}
+	doc, err := json.Marshal(metadata{
+		Issuer:                p.issuer,
+		AuthorizationEndpoint: p.endpoint("/authorize"), TokenEndpoint: p.endpoint("/token"), RevocationEndpoint: p.endpoint("/revoke"),
+		RegistrationEndpoint: p.endpoint("/registration"), IntrospectionEndpoint: p.endpoint("/introspect"),
+		UserinfoEndpoint: p.endpoint("/userinfo"), JWKSURI: p.endpoint("/jwks"),
+		ResponseTypesSupported: []string{"code"}, ResponseModesSupported: []string{"query", "fragment"},
+		GrantTypesSupported: registration.GrantTypes(), CodeChallengeMethodsSupported: []string{"S256"},
+		TokenEndpointAuthMethods: registration.AuthMethods(), RevocationEndpointAuthMethods: registration.AuthMethods(),
+		IntrospectionEndpointAuthMethods: secretMethods,
+		ScopesSupported:                  scope.Supported(), SubjectTypesSupported: []string{"public"},
+		IDTokenSigningAlgs:  registration.IDTokenAlgs(),
+		ClaimsSupported:     []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "name", "preferred_username", "email"},
+		ClaimTypesSupported: []string{"normal"}, AuthorizationResponseIss: true,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encode the metadata: %w", err)
+	}
+	return doc, nil
+}
+
+// Metadata is the discovery document, the same bytes at every path that serves
+// it (conformance A-06).
+func (p *Provider) Metadata() []byte { return p.metadata }

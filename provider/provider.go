@@ -1,0 +1,121 @@
+// Package provider is the authorization server itself: fosite composed for
+// Matrix, the rules of registration, scopes and redirects, sessions and their
+// tokens, signing keys, and the metadata document. It knows no HTML and no SQL.
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/ory/fosite"
+	"github.com/ory/fosite/compose"
+
+	"keymaker/internal/clock"
+	"keymaker/internal/config"
+	"keymaker/internal/secret"
+	"keymaker/store"
+)
+
+// Options are what a Provider is made of.
+type Options struct {
+	Config     *config.Config
+	Store      *store.Store
+	Homeserver Homeserver
+	Clock      clock.Clock
+	Logger     *slog.Logger
+}
+
+// Provider is the authorization server. It is safe for concurrent use.
+type Provider struct {
+	config     *config.Config
+	issuer     string
+	store      *store.Store
+	homeserver Homeserver
+	clock      clock.Clock
+	log        *slog.Logger
+	tokens     *tokens
+	keys       *signingKeys
+	fosite     *fosite.Fosite
+	metadata   []byte
+}
+
+// tokenSecretSize is the size in bytes of the key that tokens are derived and
+// recognised with.
+const tokenSecretSize = 32
+
+// New composes the server. Without well_known.client it serves the legacy API
+// alone: there is no issuer, and so no metadata and no ID token.
+func New(ctx context.Context, o Options) (*Provider, error) {
+	p := &Provider{config: o.Config, issuer: o.Config.WellKnown.Client, store: o.Store, homeserver: o.Homeserver, clock: o.Clock, log: o.Logger}
+	key, err := o.Store.ServerSecret(ctx, "tokens", secret.Bytes(tokenSecretSize))
+	if err != nil {
+		return nil, fmt.Errorf("prepare the token secret: %w", err)
+	}
+	p.tokens = &tokens{key: key, clock: o.Clock, accessTTL: o.Config.AccessTokenTTL, refreshTTL: o.Config.RefreshTokenTTL, idleOnly: o.Config.RefreshTokenIdleOnly}
+	if p.keys, err = loadKeys(ctx, p); err != nil {
+		return nil, err
+	}
+	if p.metadata, err = p.buildMetadata(); err != nil {
+		return nil, err
+	}
+	composed, ok := p.compose(key).(*fosite.Fosite)
+	if !ok {
+		return nil, errors.New("fosite composed something else than a provider")
+	}
+	p.fosite = composed
+	return p, nil
+}
+
+// compose builds fosite. Every field that its getters would fill in lazily is
+// set here: they do it without a lock.
+func (p *Provider) compose(key []byte) fosite.OAuth2Provider {
+	cfg := &fosite.Config{
+		GlobalSecret:                  key,
+		IDTokenIssuer:                 p.issuer,
+		IDTokenLifespan:               idTokenTTL,
+		AccessTokenLifespan:           p.config.AccessTokenTTL,
+		RefreshTokenLifespan:          -1,
+		AuthorizeCodeLifespan:         codeTTL,
+		RefreshTokenScopes:            []string{},
+		ScopeStrategy:                 anyScope,
+		AudienceMatchingStrategy:      fosite.DefaultAudienceMatchingStrategy,
+		EnforcePKCE:                   p.config.OIDCRequirePKCE,
+		EnforcePKCEForPublicClients:   p.config.OIDCRequirePKCE,
+		OmitRedirectScopeParam:        true,
+		MinParameterEntropy:           -1, // PKCE protects; a state is the client's own affair (conformance C-04)
+		RedirectSecureChecker:         registered,
+		ClientSecretsHasher:           secretHasher{},
+		DisableRefreshTokenValidation: true,
+		SendDebugMessagesToClients:    false,
+		TokenURL:                      p.endpoint("/token"),
+	}
+	strategy := &compose.CommonStrategy{CoreStrategy: p.tokens, OpenIDConnectTokenStrategy: idTokens{p}}
+	return compose.Compose(cfg, store.Fosite{Store: p.store}, strategy,
+		compose.OAuth2AuthorizeExplicitFactory,
+		compose.OAuth2RefreshTokenGrantFactory,
+		compose.OpenIDConnectExplicitFactory,
+		compose.OAuth2TokenIntrospectionFactory,
+		pkceFactory(p.store),
+	)
+}
+
+// anyScope leaves the scopes to the scope package: Authorize has parsed and
+// narrowed them before fosite sees them, and what was granted stays granted.
+func anyScope([]string, string) bool { return true }
+
+// prefix is the path that the OAuth endpoints share.
+const prefix = "/_tuwunel/oidc"
+
+// endpoint is the public URL of an OAuth endpoint.
+func (p *Provider) endpoint(path string) string {
+	return p.origin() + prefix + path
+}
+
+// origin is the issuer without a final slash.
+func (p *Provider) origin() string { return strings.TrimSuffix(p.issuer, "/") }
+
+// Issuer is the issuer, byte for byte as the administrator wrote it.
+func (p *Provider) Issuer() string { return p.issuer }
