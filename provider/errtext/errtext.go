@@ -11,7 +11,7 @@ const valueBytes = 100
 // Legal says whether every byte of s may stand in an error_description.
 func Legal(s string) bool {
 	for i := range len(s) {
-		if !legal(s[i]) {
+		if !legal(rune(s[i])) {
 			return false
 		}
 	}
@@ -28,7 +28,7 @@ func Clean(s string) string {
 			return '\''
 		case r == '\\':
 			return '/'
-		case r > 0x7e || !legal(byte(r)):
+		case !legal(r):
 			return '?'
 		}
 		return r
@@ -44,6 +44,6 @@ func Quote(v string) string {
 	return "'" + Clean(v) + "'"
 }
 
-func legal(c byte) bool {
-	return c >= 0x20 && c <= 0x7e && c != '"' && c != '\\'
+func legal(r rune) bool {
+	return r >= 0x20 && r <= 0x7e && r != '"' && r != '\\'
 }

@@ -1,0 +1,88 @@
+package registration
+
+import (
+	"slices"
+	"strings"
+)
+
+// The grant types that are served (RFC 6749 §4.1, §6).
+const (
+	AuthorizationCode = "authorization_code"
+	RefreshToken      = "refresh_token"
+)
+
+// ResponseTypeCode is the one response type that is served.
+const ResponseTypeCode = "code"
+
+// served lists the grant types of this server, here and nowhere else. A client
+// needs at least one that opens a session; the others only continue one.
+var served = []struct {
+	name  string
+	opens bool
+}{
+	{AuthorizationCode, true},
+	{RefreshToken, false},
+}
+
+// GrantTypes returns the served grant types, for grant_types_supported in the
+// metadata document too.
+func GrantTypes() []string {
+	names := make([]string, len(served))
+	for i, g := range served {
+		names[i] = g.name
+	}
+	return names
+}
+
+// grantTypes keeps the served ones of the client's grant types (B-20). Left
+// out, they are the code and the refresh grant, because Matrix gives a refresh
+// token with every session (B-22).
+func (r *reader) grantTypes() error {
+	if !r.doc.has("grant_types") {
+		r.m.GrantTypes = []string{AuthorizationCode, RefreshToken}
+		return nil
+	}
+	asked, err := r.doc.list("grant_types")
+	if err != nil {
+		return err
+	}
+	usable := false
+	for _, g := range served {
+		if slices.Contains(asked, g.name) {
+			usable = usable || g.opens
+		}
+	}
+	if !usable {
+		return refuse("grant_types", strings.Join(asked, " "), "none of them starts a session here; at least one of these must be among them: "+strings.Join(opening(), ", "))
+	}
+	r.m.GrantTypes = slices.DeleteFunc(asked, func(name string) bool { return !slices.Contains(GrantTypes(), name) })
+	return nil
+}
+
+// opening returns the served grant types that open a session.
+func opening() []string {
+	var names []string
+	for _, g := range served {
+		if g.opens {
+			names = append(names, g.name)
+		}
+	}
+	return names
+}
+
+// responseTypes keeps "code", which the code grant needs and nothing else uses
+// (B-19).
+func (r *reader) responseTypes() error {
+	asked, err := r.doc.list("response_types")
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(r.m.GrantTypes, AuthorizationCode) {
+		return nil
+	}
+	if r.doc.has("response_types") && !slices.Contains(asked, ResponseTypeCode) {
+		return refuse("response_types", strings.Join(asked, " "), "the grant type authorization_code needs the response type code")
+	}
+	r.m.ResponseTypes = []string{ResponseTypeCode}
+	return nil
+}
