@@ -1,0 +1,177 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+
+	"keymaker/internal/config"
+	"keymaker/store"
+)
+
+// Why a person cannot have a Matrix user.
+var (
+	// ErrNameTaken: the name belongs to somebody else, and the provider may not
+	// give another (unique_id_fallbacks = false).
+	ErrNameTaken = errors.New("the name is taken")
+	// ErrNoName: no claim makes a name, and the provider may not give a
+	// generated one (unique_id_fallbacks = false).
+	ErrNoName = errors.New("no claim makes a name")
+	// ErrRegistrationDisabled: there is no user for this person, and the
+	// provider may not make one (registration = false).
+	ErrRegistrationDisabled = errors.New("registration is disabled")
+)
+
+// Links keep which Matrix user an account at a provider belongs to. A link
+// decides for ever: it does not change with the person's name. *store.Store
+// implements it; linkstest checks an implementation.
+type Links interface {
+	// LinkedUser returns the localpart that the account is linked to, or an
+	// error that is store.ErrNotFound.
+	LinkedUser(ctx context.Context, providerID, issuer, subject string) (localpart string, err error)
+
+	// User returns a user, whatever state it is in, or an error that is
+	// store.ErrNotFound. A deactivated user keeps its name.
+	User(ctx context.Context, localpart string) (store.User, error)
+
+	// Link stores a link and, with CreateUser, the user, both or neither, and
+	// returns the localpart that the account is linked to from then on.
+	//
+	// When the account has been linked by now it must return that user's
+	// localpart, and create nothing: two first logins at once end with one
+	// user. Otherwise it must return store.ErrExists when a user that was to be
+	// created exists, and store.ErrNotFound when a user that was not to be
+	// created does not.
+	Link(ctx context.Context, n store.NewLink) (localpart string, err error)
+}
+
+// Localparts is what the homeserver knows about names.
+type Localparts interface {
+	// Available says whether the homeserver would let a new user have the
+	// localpart, which is well-formed: false for one that is in use, reserved or
+	// otherwise refused. An error says that it is not known; no user is created
+	// then.
+	Available(ctx context.Context, localpart string) (bool, error)
+}
+
+// Accounts decide which Matrix user a person is.
+type Accounts struct {
+	ServerName string
+	Links      Links
+	Localparts Localparts
+}
+
+// Resolve returns the localpart of the user that the identity signs in as, and
+// creates the user at the first login. Which user that is:
+//
+//   - the linked one, whatever the person is called by now;
+//   - else, with trusted, the existing user of the name that the claims make;
+//   - else, with registration, a new user of that name;
+//   - else, when the name is taken or there is none, a new user of a generated
+//     name (unique_id_fallbacks, or "unique" in userid_claims).
+//
+// The user may be locked or deactivated: that is for the caller to look at.
+// Errors are ErrNameTaken, ErrNoName, ErrRegistrationDisabled, or those of
+// Links and Localparts.
+func (a *Accounts) Resolve(ctx context.Context, c config.IdentityProvider, id *Identity) (localpart string, err error) {
+	localpart, err = a.Links.LinkedUser(ctx, id.ProviderID, id.Issuer, id.Subject)
+	if !errors.Is(err, store.ErrNotFound) {
+		return localpart, err
+	}
+	if name := Localpart(c, a.ServerName, id.Claims); name != "" {
+		localpart, err = a.claim(ctx, c, id, name)
+	} else {
+		err = ErrNoName
+	}
+	switch {
+	case errors.Is(err, ErrNoName), errors.Is(err, ErrNameTaken) && c.UniqueIDFallbacks:
+		return a.generated(ctx, c, id)
+	case errors.Is(err, ErrNameTaken):
+		// By another first login of the same person, perhaps.
+		if linked, err := a.Links.LinkedUser(ctx, id.ProviderID, id.Issuer, id.Subject); err == nil {
+			return linked, nil
+		}
+	}
+	return localpart, err
+}
+
+// claim gives the identity the user of that name, existing or new.
+func (a *Accounts) claim(ctx context.Context, c config.IdentityProvider, id *Identity, name string) (string, error) {
+	_, err := a.Links.User(ctx, name)
+	switch {
+	case err == nil && c.Trusted:
+		return a.Links.Link(ctx, newLink(id, name, false))
+	case err == nil && c.Registration:
+		return "", ErrNameTaken
+	case err == nil || errors.Is(err, store.ErrNotFound) && !c.Registration:
+		return "", ErrRegistrationDisabled
+	case !errors.Is(err, store.ErrNotFound):
+		return "", err
+	}
+	localpart, err := a.create(ctx, id, name)
+	if errors.Is(err, ErrNameTaken) && c.Trusted {
+		// Somebody else's login may have made the user just now.
+		if _, err := a.Links.User(ctx, name); err == nil {
+			return a.Links.Link(ctx, newLink(id, name, false))
+		}
+	}
+	return localpart, err
+}
+
+// create makes a user, or returns ErrNameTaken.
+func (a *Accounts) create(ctx context.Context, id *Identity, name string) (string, error) {
+	free, err := a.Localparts.Available(ctx, name)
+	if err != nil {
+		return "", fmt.Errorf("ask the homeserver about a name: %w", err)
+	}
+	if !free {
+		return "", ErrNameTaken
+	}
+	localpart, err := a.Links.Link(ctx, newLink(id, name, true))
+	if errors.Is(err, store.ErrExists) {
+		return "", ErrNameTaken
+	}
+	return localpart, err
+}
+
+// generateTries bounds how often a generated name may be taken, which hardly
+// ever happens once.
+const generateTries = 5
+
+func (a *Accounts) generated(ctx context.Context, c config.IdentityProvider, id *Identity) (string, error) {
+	if !c.Registration {
+		return "", ErrRegistrationDisabled
+	}
+	if !c.UniqueIDFallbacks && !generatesOnly(c) {
+		return "", ErrNoName
+	}
+	for range generateTries {
+		localpart, err := a.create(ctx, id, generate())
+		if !errors.Is(err, ErrNameTaken) {
+			return localpart, err
+		}
+	}
+	return "", fmt.Errorf("generate a name: %w", ErrNameTaken)
+}
+
+func newLink(id *Identity, localpart string, create bool) store.NewLink {
+	n := store.NewLink{ProviderID: id.ProviderID, Issuer: id.Issuer, Subject: id.Subject, Localpart: localpart, CreateUser: create}
+	if create {
+		n.DisplayName, n.Email = displayName(id.Claims), id.Claims.Email()
+	}
+	return n
+}
+
+// maxDisplayName is what homeservers take, in characters.
+const maxDisplayName = 256
+
+// displayName is the person's name as the provider gives it, on one line.
+func displayName(c Claims) string {
+	name := strings.Join(strings.FieldsFunc(c.Text("name"), func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r)
+	}), " ")
+	runes := []rune(strings.ToValidUTF8(name, ""))
+	return string(runes[:min(len(runes), maxDisplayName)])
+}

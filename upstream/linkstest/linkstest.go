@@ -1,0 +1,197 @@
+// Package linkstest checks implementations of upstream.Links, and has one in
+// memory.
+package linkstest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	"keymaker/store"
+	"keymaker/upstream"
+)
+
+// Run checks what upstream.Links promises. open returns an implementation that
+// is empty.
+func Run(t *testing.T, open func(*testing.T) upstream.Links) {
+	ctx := context.Background()
+	alice := store.NewLink{ProviderID: "idp", Issuer: "https://idp.example", Subject: "1", Localpart: "alice", CreateUser: true, DisplayName: "Alice", Email: "alice@example.org"}
+
+	t.Run("an account that nobody linked is not found", func(t *testing.T) {
+		links := open(t)
+		_, err := links.LinkedUser(ctx, "idp", "https://idp.example", "1")
+		wantError(t, err, store.ErrNotFound)
+		_, err = links.User(ctx, "alice")
+		wantError(t, err, store.ErrNotFound)
+	})
+	t.Run("a link and its user are stored together", func(t *testing.T) {
+		links := open(t)
+		wantLinked(t, "alice")(links.Link(ctx, alice))
+		wantLinked(t, "alice")(links.LinkedUser(ctx, "idp", "https://idp.example", "1"))
+		user, err := links.User(ctx, "alice")
+		if err != nil || user.Localpart != "alice" || user.DisplayName != "Alice" || user.Email != "alice@example.org" {
+			t.Errorf("user %+v, error %v", user, err)
+		}
+	})
+	t.Run("a linked account keeps its user, and no other is made", func(t *testing.T) {
+		links := open(t)
+		wantLinked(t, "alice")(links.Link(ctx, alice))
+		wantLinked(t, "alice")(links.Link(ctx, alice))
+		renamed := alice
+		renamed.Localpart = "alicia"
+		wantLinked(t, "alice")(links.Link(ctx, renamed))
+		_, err := links.User(ctx, "alicia")
+		wantError(t, err, store.ErrNotFound)
+	})
+	t.Run("a user that exists is not made again", func(t *testing.T) {
+		links := open(t)
+		wantLinked(t, "alice")(links.Link(ctx, alice))
+		other := alice
+		other.Subject, other.DisplayName = "2", "Mallory"
+		_, err := links.Link(ctx, other)
+		wantError(t, err, store.ErrExists)
+		_, err = links.LinkedUser(ctx, "idp", "https://idp.example", "2")
+		wantError(t, err, store.ErrNotFound)
+		if user, _ := links.User(ctx, "alice"); user.DisplayName != "Alice" {
+			t.Errorf("the display name became %q", user.DisplayName)
+		}
+	})
+	t.Run("a user may be linked to several accounts", func(t *testing.T) {
+		links := open(t)
+		wantLinked(t, "alice")(links.Link(ctx, alice))
+		for _, key := range [][3]string{{"idp", "https://idp.example", "2"}, {"other", "https://idp.example", "1"}, {"idp", "https://other.example", "1"}} {
+			_, err := links.LinkedUser(ctx, key[0], key[1], key[2])
+			wantError(t, err, store.ErrNotFound)
+			wantLinked(t, "alice")(links.Link(ctx, store.NewLink{ProviderID: key[0], Issuer: key[1], Subject: key[2], Localpart: "alice"}))
+			wantLinked(t, "alice")(links.LinkedUser(ctx, key[0], key[1], key[2]))
+		}
+	})
+	t.Run("a user that does not exist is not linked", func(t *testing.T) {
+		links := open(t)
+		missing := alice
+		missing.CreateUser = false
+		_, err := links.Link(ctx, missing)
+		wantError(t, err, store.ErrNotFound)
+		_, err = links.LinkedUser(ctx, "idp", "https://idp.example", "1")
+		wantError(t, err, store.ErrNotFound)
+	})
+	t.Run("first logins at once end with one user", func(t *testing.T) {
+		links := open(t)
+		names := make([]string, 20)
+		var wait sync.WaitGroup
+		for i := range names {
+			wait.Go(func() {
+				n := alice
+				n.Localpart = fmt.Sprint("alice", i%4)
+				localpart, err := links.Link(ctx, n)
+				if err != nil {
+					t.Errorf("link: %v", err)
+				}
+				names[i] = localpart
+			})
+		}
+		wait.Wait()
+		users := 0
+		for i := range 4 {
+			if _, err := links.User(ctx, fmt.Sprint("alice", i)); err == nil {
+				users++
+			}
+		}
+		if users != 1 {
+			t.Errorf("there are %d users", users)
+		}
+		for _, name := range names {
+			if name != names[0] {
+				t.Errorf("one login got %q, another %q", names[0], name)
+			}
+		}
+	})
+}
+
+func wantError(t *testing.T, got, want error) {
+	t.Helper()
+	if !errors.Is(got, want) {
+		t.Errorf("error %v, want %v", got, want)
+	}
+}
+
+func wantLinked(t *testing.T, want string) func(string, error) {
+	return func(got string, err error) {
+		t.Helper()
+		if err != nil || got != want {
+			t.Errorf("linked to %q, error %v; want %q", got, err, want)
+		}
+	}
+}
+
+// Memory is an upstream.Links in memory.
+type Memory struct {
+	mu    sync.Mutex
+	users map[string]store.User
+	links map[[3]string]string
+}
+
+// NewMemory returns one with these users.
+func NewMemory(localparts ...string) *Memory {
+	m := &Memory{users: map[string]store.User{}, links: map[[3]string]string{}}
+	for _, l := range localparts {
+		m.users[l] = store.User{Localpart: l}
+	}
+	return m
+}
+
+// LinkedUser implements upstream.Links.
+func (m *Memory) LinkedUser(_ context.Context, providerID, issuer, subject string) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	localpart, ok := m.links[[3]string{providerID, issuer, subject}]
+	if !ok {
+		return "", store.ErrNotFound
+	}
+	return localpart, nil
+}
+
+// User implements upstream.Links.
+func (m *Memory) User(_ context.Context, localpart string) (store.User, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	u, ok := m.users[localpart]
+	if !ok {
+		return store.User{}, store.ErrNotFound
+	}
+	return u, nil
+}
+
+// Link implements upstream.Links.
+func (m *Memory) Link(_ context.Context, n store.NewLink) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	key := [3]string{n.ProviderID, n.Issuer, n.Subject}
+	if localpart, ok := m.links[key]; ok {
+		return localpart, nil
+	}
+	_, exists := m.users[n.Localpart]
+	switch {
+	case n.CreateUser && exists:
+		return "", store.ErrExists
+	case !n.CreateUser && !exists:
+		return "", store.ErrNotFound
+	case n.CreateUser:
+		m.users[n.Localpart] = store.User{Localpart: n.Localpart, DisplayName: n.DisplayName, Email: n.Email}
+	}
+	m.links[key] = n.Localpart
+	return n.Localpart, nil
+}
+
+// Users are the localparts of all users.
+func (m *Memory) Users() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []string
+	for l := range m.users {
+		all = append(all, l)
+	}
+	return all
+}
