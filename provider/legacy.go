@@ -12,10 +12,10 @@ import (
 	"keymaker/store"
 )
 
-// ErrDeactivated: the user has left for good.
+// ErrDeactivated is returned for a user who has left for good.
 var ErrDeactivated = errors.New("the user is deactivated")
 
-// ErrLocked: an administrator has locked the user's account.
+// ErrLocked is returned for a user whose account an administrator has locked.
 var ErrLocked = errors.New("the user is locked")
 
 // LegacyLogin is a POST /login with m.login.token (conformance I-09).

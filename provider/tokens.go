@@ -213,7 +213,7 @@ func (t *tokens) refreshToken(prefix, sessionID string, generation int64, body [
 	}
 	raw := make([]byte, 0, sizeRefresh)
 	raw = append(raw, id[:]...)
-	raw = binary.BigEndian.AppendUint32(raw, uint32(generation)) //nolint:gosec // its range was checked
+	raw = binary.BigEndian.AppendUint32(raw, uint32(generation))
 	raw = append(raw, body...)
 	raw = append(raw, t.refreshMAC(prefix, raw)...)
 	token := prefix + encoding.EncodeToString(raw)

@@ -40,8 +40,8 @@ func (s *Store) AddAccessToken(ctx context.Context, t NewAccessToken) error {
 // answer. It is one statement, and ErrNotFound when there is no such token.
 func (s *Store) AccessToken(ctx context.Context, hash []byte) (*Session, error) {
 	var row struct {
-		sessionRow
-		accountColumns
+		Session         sessionRow     `gorm:"embedded"`
+		Account         accountColumns `gorm:"embedded"`
 		TokenGeneration int64
 		TokenIssuedAt   int64
 		TokenExpiresAt  *int64
@@ -60,14 +60,14 @@ func (s *Store) AccessToken(ctx context.Context, hash []byte) (*Session, error) 
 	if result.Error != nil {
 		return nil, fault("read an access token", result.Error)
 	}
-	session := s.session(&row.sessionRow, row.accountColumns)
+	session := s.session(&row.Session, row.Account)
 	session.IssuedAt = fromMilli(row.TokenIssuedAt)
 	if row.TokenExpiresAt != nil {
 		session.ExpiresAt = fromMilli(*row.TokenExpiresAt)
 	}
 	session.use = use{
-		session: row.ID, localpart: row.Localpart, device: deref(row.DeviceID), generation: row.TokenGeneration,
-		first: row.TokenGeneration == row.Generation && row.GenerationUsedAt == nil,
+		session: row.Session.ID, localpart: row.Session.Localpart, device: session.DeviceID, generation: row.TokenGeneration,
+		first: row.TokenGeneration == row.Session.Generation && row.Session.GenerationUsedAt == nil,
 		seen:  row.LastSeenAt,
 	}
 	return session, nil

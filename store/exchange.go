@@ -38,8 +38,8 @@ func (s *Store) BeginExchange(ctx context.Context) context.Context {
 // exchange. An unknown code is no error here: fosite asks again and is told.
 func (s *Store) LoadCode(ctx context.Context, codeHash []byte) error {
 	var row struct {
-		codeRow
-		accountColumns
+		Code             codeRow        `gorm:"embedded"`
+		Account          accountColumns `gorm:"embedded"`
 		ClientMetadata   string
 		ClientSecretHash []byte
 		ClientCreatedAt  int64
@@ -53,12 +53,12 @@ func (s *Store) LoadCode(ctx context.Context, codeHash []byte) error {
 	if result.Error != nil || result.RowsAffected == 0 {
 		return fault("read an authorization code", result.Error)
 	}
-	client, err := clientRow{ID: row.ClientID, Metadata: row.ClientMetadata, SecretHash: row.ClientSecretHash, CreatedAt: row.ClientCreatedAt}.client()
+	client, err := clientRow{ID: row.Code.ClientID, Metadata: row.ClientMetadata, SecretHash: row.ClientSecretHash, CreatedAt: row.ClientCreatedAt}.client()
 	if err != nil {
 		return err
 	}
 	x := exchangeFrom(ctx)
-	x.code, x.client, x.account = &row.codeRow, client, row.accountColumns
+	x.code, x.client, x.account = &row.Code, client, row.Account
 	return nil
 }
 
@@ -74,9 +74,9 @@ func (s *Store) LoadRefresh(ctx context.Context, key RefreshKey) error {
 	if err != nil {
 		return err
 	}
-	s.usage.apply(&row.sessionRow)
+	s.usage.apply(&row.Session)
 	x := exchangeFrom(ctx)
-	x.session, x.client, x.account = &row.sessionRow, client, row.accountColumns
+	x.session, x.client, x.account = &row.Session, client, row.Account
 	return nil
 }
 

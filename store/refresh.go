@@ -13,8 +13,8 @@ import (
 	"keymaker/internal/secret"
 )
 
-// ErrReused: a genuine refresh token whose successor is in use (conformance
-// D-25).
+// ErrReused is returned for a genuine refresh token whose successor is in use
+// (conformance D-25).
 var ErrReused = errors.New("the refresh token was used before")
 
 // RefreshKey is what a genuine refresh token tells the store: never the token.
@@ -92,11 +92,6 @@ func (s *Store) Rotate(ctx context.Context, key RefreshKey, next []byte, expires
 	return one("repeat a rotation", s.write(ctx).Exec(`UPDATE sessions SET rotated_at = rotated_at
 		WHERE id = ? AND generation = ? AND refresh_hash = ? AND previous_refresh_hash = ? AND ended_at IS NULL`,
 		key.SessionID, key.Generation+1, next, key.Hash), ErrNotFound)
-}
-
-// refreshExpired tells whether a session's refresh token has reached its end.
-func (s *Store) refreshExpired(r *sessionRow) bool {
-	return r.RefreshExpiresAt != nil && s.now() >= *r.RefreshExpiresAt
 }
 
 // Presented returns the session of a refresh token of one kind, with what its

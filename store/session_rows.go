@@ -62,8 +62,8 @@ func (s *Store) UserID(localpart string) string { return "@" + localpart + ":" +
 // sessionWithClient is what the token endpoint reads of a refresh token: the
 // session, its user and its client, in one statement.
 type sessionWithClient struct {
-	sessionRow
-	accountColumns
+	Session          sessionRow     `gorm:"embedded"`
+	Account          accountColumns `gorm:"embedded"`
 	ClientMetadata   string
 	ClientSecretHash []byte
 	ClientCreatedAt  int64
@@ -78,10 +78,10 @@ func (sessionWithClient) query(db *gorm.DB) *gorm.DB {
 }
 
 func (r *sessionWithClient) client() (*Client, error) {
-	if r.ClientID == nil || r.ClientMetadata == "" {
+	if r.Session.ClientID == nil || r.ClientMetadata == "" {
 		return nil, nil
 	}
-	return clientRow{ID: *r.ClientID, Metadata: r.ClientMetadata, SecretHash: r.ClientSecretHash, CreatedAt: r.ClientCreatedAt}.client()
+	return clientRow{ID: *r.Session.ClientID, Metadata: r.ClientMetadata, SecretHash: r.ClientSecretHash, CreatedAt: r.ClientCreatedAt}.client()
 }
 
 func deref(s *string) string {

@@ -108,7 +108,7 @@ func (s *Store) afterEnd(ctx context.Context, r sessionRow, e End) error {
 			return fault("delete a device", err)
 		}
 	}
-	s.log.InfoContext(ctx, "session ended", "session", r.ID, "user", s.UserID(r.Localpart), "device", deref(r.DeviceID),
+	s.log.InfoContext(ctx, "session ended", "session", r.ID, "device", deref(r.DeviceID),
 		"client", deref(r.ClientID), "reason", string(e.Reason), "by", e.Actor)
 	return s.Record(ctx, Event{Action: ActionSessionEnded, Localpart: r.Localpart, DeviceID: deref(r.DeviceID), SessionID: r.ID,
 		ClientID: deref(r.ClientID), Actor: e.Actor, Reason: string(e.Reason)})

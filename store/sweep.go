@@ -45,7 +45,6 @@ func (s *Store) Sweep(ctx context.Context) (int64, error) {
 	var total int64
 	for _, step := range steps {
 		for {
-			//nolint:gosec // the names are the constants above
 			statement := fmt.Sprintf("DELETE FROM %[1]s WHERE %[2]s IN (SELECT %[2]s FROM %[1]s WHERE %[3]s LIMIT %[4]d)", step.table, step.key, step.where, sweepBatch)
 			result := s.write(ctx).Exec(statement, step.arg)
 			if result.Error != nil {

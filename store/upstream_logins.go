@@ -21,8 +21,10 @@ type UpstreamLogin struct {
 	// MaxAge is what the client asked for (seconds); nil = nothing.
 	MaxAge *int64
 	// Fresh asks that the person proves anew who they are (prompt=login).
-	Fresh     bool
-	StartedAt time.Time
+	Fresh bool
+	// WithoutPKCE: the provider has refused PKCE once, so there is no verifier.
+	WithoutPKCE bool
+	StartedAt   time.Time
 }
 
 const purposeUpstream = "upstream login"

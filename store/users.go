@@ -22,7 +22,7 @@ type userRow struct {
 	DisplayName string
 	Email       string
 	CreatedAt   int64
-	accountColumns
+	State       accountColumns `gorm:"embedded"`
 }
 
 func (userRow) TableName() string { return "users" }
@@ -32,7 +32,7 @@ func (s *Store) User(ctx context.Context, localpart string) (User, error) {
 	var row userRow
 	err := s.read(ctx).Where("localpart = ?", localpart).Take(&row).Error
 	return User{Localpart: row.Localpart, DisplayName: row.DisplayName, Email: row.Email,
-		CreatedAt: fromMilli(row.CreatedAt), Account: row.account()}, fault("read a user", err)
+		CreatedAt: fromMilli(row.CreatedAt), Account: row.State.account()}, fault("read a user", err)
 }
 
 type linkRow struct {

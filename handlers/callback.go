@@ -1,0 +1,132 @@
+package handlers
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"keymaker/internal/secret"
+	"keymaker/store"
+	"keymaker/templates"
+	"keymaker/upstream"
+)
+
+// callback is where an identity provider sends people back to.
+func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
+	id, err := variable(r, "provider")
+	if err != nil || s.providerByID(id) == nil {
+		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonUnknownProvider}, err)
+		return
+	}
+	s.finishLogin(w, r, id)
+}
+
+// finishLogin verifies what the provider says, finds the Matrix user it means,
+// signs the browser in, and goes on with the request that was waiting.
+func (s *Server) finishLogin(w http.ResponseWriter, r *http.Request, providerID string) {
+	query, err := readQuery(r)
+	if err != nil {
+		s.trouble(w, r, err)
+		return
+	}
+	p := s.providerByID(providerID)
+	browser := s.cookies.knownBrowser(r)
+	waiting, err := s.Logins.TakeUpstream(r.Context(), browser, p.ID(), query.Get("state"))
+	if err != nil {
+		s.trouble(w, r, err)
+		return
+	}
+	identity, err := s.verify(r, p, waiting, query)
+	if err != nil && !waiting.WithoutPKCE && p.RejectsPKCE(r.Context(), err) {
+		again := store.UpstreamLogin{RequestID: waiting.RequestID, MaxAge: waiting.MaxAge, Fresh: waiting.Fresh, WithoutPKCE: true}
+		s.start(w, r, p.ID(), again, upstream.Request{})
+		return
+	}
+	if err != nil {
+		s.providerFailure(w, r, p, waiting.RequestID, err)
+		return
+	}
+	localpart, err := s.Accounts.Resolve(r.Context(), p.Config(), identity)
+	if err != nil {
+		s.unresolved(w, r, p, waiting.RequestID, identity, err)
+		return
+	}
+	login := store.Login{Localpart: localpart, ProviderID: p.ID(), UpstreamIssuer: identity.Issuer, UpstreamSubject: identity.Subject, AuthTime: identity.AuthTime}
+	if login.AuthTime.IsZero() {
+		login.AuthTime = s.Clock.Now()
+	}
+	s.signIn(w, r, browser, waiting.RequestID, login)
+}
+
+// verify exchanges the provider's code and checks whom it is about.
+func (s *Server) verify(r *http.Request, p *upstream.Provider, waiting store.UpstreamLogin, query url.Values) (*upstream.Identity, error) {
+	code, err := p.Callback(r.Context(), query)
+	if err != nil {
+		return nil, err
+	}
+	return p.Finish(r.Context(), upstream.Response{Code: code, Verifier: waiting.Verifier, Nonce: waiting.Nonce,
+		MaxAge: maxAge(waiting), StartedAt: waiting.StartedAt})
+}
+
+// maxAge is how long ago the person may have signed in at the provider; nil =
+// whenever.
+func maxAge(l store.UpstreamLogin) *time.Duration {
+	if l.MaxAge == nil {
+		return nil
+	}
+	age := time.Duration(*l.MaxAge) * time.Second
+	return &age
+}
+
+// signIn gives the browser a session of its own, under a new cookie, and notes
+// the sign-in on the request that waited for it.
+func (s *Server) signIn(w http.ResponseWriter, r *http.Request, browser, id string, login store.Login) {
+	user, err := s.Logins.User(r.Context(), login.Localpart)
+	if err != nil {
+		s.trouble(w, r, err)
+		return
+	}
+	if page := accountPage(s.userID(login), user.Account); page != nil {
+		s.fail(w, r, *page, nil)
+		return
+	}
+	row, err := s.Logins.Request(r.Context(), browser, id)
+	if err != nil {
+		s.trouble(w, r, err)
+		return
+	}
+	if err := s.Logins.SignedIn(r.Context(), browser, id, login); err != nil {
+		s.trouble(w, r, err)
+		return
+	}
+	cookie := secret.Token()
+	if err := s.Logins.SignInBrowser(r.Context(), cookie, login, s.Clock.Now().Add(browserSessionTTL)); err != nil {
+		s.trouble(w, r, err)
+		return
+	}
+	s.cookies.set(w, s.cookies.sessionName(), cookie, browserSessionTTL)
+	next := completePath
+	if row.Kind == store.RequestSSO {
+		next = confirmPath
+	}
+	seeOther(w, next+"?"+url.Values{templates.FieldRequest: {id}}.Encode())
+}
+
+// unresolved tells a person that no Matrix user could be found or made.
+func (s *Server) unresolved(w http.ResponseWriter, r *http.Request, p *upstream.Provider, id string, who *upstream.Identity, err error) {
+	page := templates.ErrorPage{Provider: p.Config().Name, Actions: []templates.Action{{Kind: templates.ActionRetry, URL: startURL(p.ID(), id) + "&switch=1"}}}
+	switch {
+	case errors.Is(err, upstream.ErrNameTaken):
+		page.Reason = templates.ReasonNameTaken
+		page.UserID = s.userID(store.Login{Localpart: upstream.Localpart(p.Config(), s.Config.ServerName, who.Claims)})
+	case errors.Is(err, upstream.ErrRegistrationDisabled):
+		page.Reason = templates.ReasonRegistrationDisabled
+	case errors.Is(err, upstream.ErrNoName):
+		page.Reason = templates.ReasonNoUsableName
+	default:
+		s.trouble(w, r, err)
+		return
+	}
+	s.fail(w, r, page, err)
+}

@@ -1,0 +1,90 @@
+package handlers
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"keymaker/provider/redirect"
+	"keymaker/store"
+	"keymaker/templates"
+)
+
+// confirmPath lies below /login, so that a reverse proxy that sends the legacy
+// login here sends this too.
+const confirmPath = "/_matrix/client/unstable/login/sso/confirm"
+
+// confirmLogin asks before a login token leaves for the legacy client's
+// redirectUrl (conformance I-06).
+func (s *Server) confirmLogin(w http.ResponseWriter, r *http.Request) {
+	id := r.URL.Query().Get(templates.FieldRequest)
+	browser := s.cookies.knownBrowser(r)
+	target, login, err := s.Provider.PendingSSO(r.Context(), browser, id)
+	if err == nil && login == nil {
+		err = store.ErrNotFound
+	}
+	if err != nil {
+		s.trouble(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Security-Policy", policy(redirect.Origin(target)))
+	s.show(w, r, http.StatusOK, templates.ConfirmLogin{
+		Form:        templates.Form{Action: confirmPath, CSRFToken: s.formToken(browser, id), RequestID: id},
+		RedirectURL: target, UserID: s.userID(*login), SwitchURL: startURL(login.ProviderID, id) + "&switch=1",
+	})
+}
+
+// answerLogin takes the person's answer, once.
+func (s *Server) answerLogin(w http.ResponseWriter, r *http.Request) {
+	browser, id, approved, err := s.readDecision(w, r)
+	if err != nil {
+		s.trouble(w, r, err)
+		return
+	}
+	if id == "" {
+		s.forged(w, r)
+		return
+	}
+	target, login, err := s.Provider.PendingSSO(r.Context(), browser, id)
+	if err == nil && login == nil {
+		err = store.ErrNotFound
+	}
+	if err != nil {
+		s.trouble(w, r, err)
+		return
+	}
+	if !approved {
+		s.show(w, r, http.StatusOK, templates.Notice{Kind: templates.NoticeCancelled})
+		return
+	}
+	if stop := s.mayApprove(w, r, *login); stop {
+		return
+	}
+	token, err := s.Provider.ApproveSSO(r.Context(), browser, id, *login)
+	if err != nil {
+		s.trouble(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Security-Policy", policy(redirect.Origin(target)))
+	seeOther(w, withLoginToken(target, token))
+}
+
+// withLoginToken adds the token to the query and leaves everything else of the
+// URL as it was, but for login tokens that it came with (conformance I-07).
+func withLoginToken(target, token string) string {
+	rest, fragment, hasFragment := strings.Cut(target, "#")
+	base, query, _ := strings.Cut(rest, "?")
+	var kept []string
+	for _, pair := range strings.Split(query, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		if decoded, err := url.QueryUnescape(name); pair != "" && (err != nil || decoded != "loginToken") {
+			kept = append(kept, pair)
+		}
+	}
+	kept = append(kept, "loginToken="+url.QueryEscape(token))
+	out := base + "?" + strings.Join(kept, "&")
+	if hasFragment {
+		out += "#" + fragment
+	}
+	return out
+}

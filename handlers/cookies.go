@@ -1,0 +1,89 @@
+package handlers
+
+import (
+	"encoding/hex"
+	"net/http"
+	"net/url"
+	"time"
+
+	"keymaker/internal/config"
+	"keymaker/internal/secret"
+)
+
+// browserSessionTTL is how long a person stays signed in at this server's own
+// pages. It says nothing about the sessions of their clients.
+const browserSessionTTL = 14 * 24 * time.Hour
+
+// cookies names and writes the two cookies of the pages: one ties the requests
+// of a browser to it before anybody has signed in, the other says who has.
+type cookies struct {
+	secure bool
+	prefix string
+}
+
+// newCookies takes the scheme from the configuration, never from a request. On
+// plain http, which only a loopback issuer may have, browsers would drop
+// cookies that are marked as secure (conformance L-22).
+func newCookies(c *config.Config) (cookies, error) {
+	public := c.WellKnown.Client
+	for _, p := range c.IdentityProviders {
+		if public == "" {
+			public = p.CallbackURL
+		}
+	}
+	u, err := url.Parse(public)
+	if err != nil {
+		return cookies{}, err
+	}
+	if u.Scheme == "http" {
+		return cookies{}, nil
+	}
+	return cookies{secure: true, prefix: "__Host-"}, nil
+}
+
+func (c cookies) browserName() string { return c.prefix + "keymaker_browser" }
+func (c cookies) sessionName() string { return c.prefix + "keymaker_session" }
+
+func (c cookies) set(w http.ResponseWriter, name, value string, life time.Duration) {
+	http.SetCookie(w, &http.Cookie{
+		Name: name, Value: value, Path: "/", Secure: c.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode, MaxAge: int(life / time.Second),
+	})
+}
+
+// browser is the value that ties this browser's requests to it. A browser that
+// has none gets one.
+func (c cookies) browser(w http.ResponseWriter, r *http.Request) string {
+	if value := c.knownBrowser(r); value != "" {
+		return value
+	}
+	value := secret.Token()
+	c.set(w, c.browserName(), value, 0)
+	return value
+}
+
+// knownBrowser is the value that the browser sent, or "".
+func (c cookies) knownBrowser(r *http.Request) string { return value(r, c.browserName()) }
+
+// session is the value of the browser session's cookie, or "".
+func (c cookies) session(r *http.Request) string { return value(r, c.sessionName()) }
+
+func value(r *http.Request, name string) string {
+	cookie, err := r.Cookie(name)
+	if err != nil {
+		return ""
+	}
+	return cookie.Value
+}
+
+// formToken authenticates a form: it is of this browser and of this request.
+func (s *Server) formToken(browser, id string) string {
+	return hex.EncodeToString(secret.MAC(s.FormKey, []byte("form"), []byte(browser), []byte(id)))
+}
+
+// protectForms refuses a POST that comes from another site, by what the browser
+// says of it (conformance L-06). The form's own token is checked by the page.
+func (s *Server) protectForms(next http.Handler) http.Handler {
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(s.forged))
+	return protection.Handler(next)
+}

@@ -1,0 +1,107 @@
+package handlers
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	// maxForm is the largest form body in bytes: ten times what the longest
+	// request of a client needs.
+	maxForm = 64 << 10
+	// maxJSON is the largest JSON body in bytes.
+	maxJSON = 64 << 10
+	// maxQuery is the longest query in bytes (conformance C-07).
+	maxQuery = 16 << 10
+)
+
+// What is wrong with a request before anybody looks at what it asks.
+var (
+	errTooLarge    = errors.New("the request is too large")
+	errContentType = errors.New("the Content-Type must be application/x-www-form-urlencoded")
+	errMalformed   = errors.New("the request is not a well-formed form")
+)
+
+// repeatedError names a parameter that stands twice (RFC 6749 §3.1, §3.2).
+type repeatedError struct{ name string }
+
+func (e repeatedError) Error() string { return "the parameter " + e.name + " is repeated" }
+
+// readForm parses a form body into r.PostForm. Parameters of the query are not
+// looked at (conformance D-01).
+func readForm(w http.ResponseWriter, r *http.Request) error {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/x-www-form-urlencoded" {
+		return errContentType
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
+	if err != nil {
+		return bodyError(err)
+	}
+	values, err := parseValues(string(body))
+	if err != nil {
+		return err
+	}
+	// fosite parses again what is not yet there; both are set, so it does not.
+	r.PostForm, r.Form = values, values
+	return nil
+}
+
+// readSingle is readForm for an endpoint that refuses repeated parameters.
+func readSingle(w http.ResponseWriter, r *http.Request) error {
+	if err := readForm(w, r); err != nil {
+		return err
+	}
+	for name, values := range r.PostForm {
+		if len(values) > 1 {
+			return repeatedError{name}
+		}
+	}
+	return nil
+}
+
+// readQuery parses the query of a page.
+func readQuery(r *http.Request) (url.Values, error) {
+	if len(r.URL.RawQuery) > maxQuery {
+		return nil, errTooLarge
+	}
+	return parseValues(r.URL.RawQuery)
+}
+
+// parseValues takes nothing that a database or a log could choke on.
+func parseValues(raw string) (url.Values, error) {
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, errMalformed
+	}
+	for name, list := range values {
+		for _, v := range append(list, name) {
+			if !utf8.ValidString(v) || strings.ContainsRune(v, 0) {
+				return nil, errMalformed
+			}
+		}
+	}
+	return values, nil
+}
+
+func bodyError(err error) error {
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return errTooLarge
+	}
+	return errMalformed
+}
+
+// bearer is the token of the Authorization header; ok is false without one.
+func bearer(r *http.Request) (token string, ok bool) {
+	kind, token, found := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !found || !strings.EqualFold(kind, "Bearer") {
+		return "", false
+	}
+	return strings.TrimSpace(token), true
+}

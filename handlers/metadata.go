@@ -1,0 +1,22 @@
+package handlers
+
+import "net/http"
+
+// metadata serves the discovery document, from memory: clients fetch it before
+// every refresh (conformance ).
+func (s *Server) metadata(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Cache-Control", "public, max-age=600, s-maxage=3600, stale-while-revalidate=600")
+	writeDocument(w, http.StatusOK, s.Provider.Metadata())
+}
+
+// authIssuer serves the issuer alone, for clients of the first MSC2965
+// (conformance ).
+func (s *Server) authIssuer(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, map[string]string{"issuer": s.Provider.Issuer()})
+}
+
+// jwks serves the public keys (conformance F-33, F-34).
+func (s *Server) jwks(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Cache-Control", "public, max-age=900")
+	writeDocument(w, http.StatusOK, s.Provider.JWKS())
+}

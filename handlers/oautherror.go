@@ -1,0 +1,47 @@
+package handlers
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+
+	"keymaker/provider"
+	"keymaker/provider/errtext"
+)
+
+// retryAfter is how long (seconds) a client is asked to wait when the fault is
+// ours.
+const retryAfter = 2
+
+// oauthFailure answers with an OAuth error (RFC 6749 §5.2), the one way in
+// which every OAuth endpoint does. The log has the cause.
+func (s *Server) oauthFailure(w http.ResponseWriter, r *http.Request, err error) {
+	e := provider.AsError(asOAuth(err))
+	s.logFailure(r, e.Status, e)
+	if e.Temporary() {
+		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
+	}
+	if e.Status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", challenge(r, e.Code))
+	}
+	writeJSON(w, e.Status, map[string]string{"error": e.Code, "error_description": e.Description})
+}
+
+// challenge is the WWW-Authenticate header of a 401: of the scheme that the
+// client used (RFC 6749 §5.2, RFC 6750 §3).
+func challenge(r *http.Request, code string) string {
+	if _, _, basic := r.BasicAuth(); basic || code == "invalid_client" {
+		return `Basic realm="keymaker", charset="UTF-8"`
+	}
+	return `Bearer error="` + code + `"`
+}
+
+// asOAuth says in OAuth's words what is wrong with the shape of a request.
+func asOAuth(err error) error {
+	var repeated repeatedError
+	switch {
+	case errors.Is(err, errTooLarge), errors.Is(err, errContentType), errors.Is(err, errMalformed), errors.As(err, &repeated):
+		return &provider.Error{Status: http.StatusBadRequest, Code: "invalid_request", Description: errtext.Clean(err.Error())}
+	}
+	return err
+}

@@ -1,0 +1,188 @@
+package handlers
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/gorilla/mux"
+)
+
+// kind says what surrounds a route: which headers, which errors.
+type kind int
+
+const (
+	// oauthAPI: JSON for OAuth clients, CORS for every origin.
+	oauthAPI kind = iota
+	// serverAPI: JSON for other servers, no CORS (conformance A-36).
+	serverAPI
+	// matrixAPI: JSON for Matrix clients, CORS for every origin.
+	matrixAPI
+	// page: HTML for a person, no CORS, protected forms.
+	page
+	// entry: a page that other sites send a form to; nothing it does rests on a
+	// cookie that was sent along.
+	entry
+	// asset: a public file of the pages.
+	asset
+)
+
+// route is one path and what answers it, by method.
+type route struct {
+	path    string
+	kind    kind
+	methods map[string]http.HandlerFunc
+}
+
+func get(h http.HandlerFunc) map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{http.MethodGet: h}
+}
+
+func post(h http.HandlerFunc) map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{http.MethodPost: h}
+}
+
+func getPost(g, p http.HandlerFunc) map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{http.MethodGet: g, http.MethodPost: p}
+}
+
+func getPut(g, p http.HandlerFunc) map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{http.MethodGet: g, http.MethodPut: p}
+}
+
+const (
+	oidc   = "/_tuwunel/oidc"
+	client = "/_matrix/client/{version:r0|v[0-9]+|unstable}"
+)
+
+// oauthRoutes exist with an issuer and a provider: the OAuth server starts only
+// with both.
+func (s *Server) oauthRoutes() []route {
+	metadata, issuer := get(s.metadata), get(s.authIssuer)
+	return []route{
+		{"/.well-known/openid-configuration", oauthAPI, metadata},
+		{"/.well-known/oauth-authorization-server", oauthAPI, metadata},
+		{"/_matrix/client/v1/auth_metadata", matrixAPI, metadata},
+		{"/_matrix/client/unstable/org.matrix.msc2965/auth_metadata", matrixAPI, metadata},
+		{"/_matrix/client/v1/auth_issuer", matrixAPI, issuer},
+		{"/_matrix/client/unstable/org.matrix.msc2965/auth_issuer", matrixAPI, issuer},
+		{oidc + "/registration", oauthAPI, post(s.register)},
+		{oidc + "/authorize", entry, getPost(s.authorize, s.authorize)},
+		{oidc + "/_complete", page, getPost(s.consent, s.answerConsent)},
+		{oidc + "/token", oauthAPI, post(s.token)},
+		{oidc + "/revoke", oauthAPI, post(s.revoke)},
+		{oidc + "/introspect", serverAPI, post(s.introspect)},
+		{"/oauth2/introspect", serverAPI, post(s.introspect)},
+		{oidc + "/jwks", oauthAPI, get(s.jwks)},
+		{oidc + "/userinfo", oauthAPI, getPost(s.userinfo, s.userinfo)},
+	}
+}
+
+// legacyRoutes are the legacy login API, with the OAuth server or without it.
+func (s *Server) legacyRoutes() []route {
+	return []route{
+		{client + "/login", matrixAPI, getPost(s.loginFlows, s.login)},
+		{client + "/login/sso/redirect", entry, get(s.ssoRedirect)},
+		{client + "/login/sso/redirect/{idp}", entry, get(s.ssoRedirect)},
+		{client + "/login/sso/callback/{provider}", entry, get(s.callback)},
+		{confirmPath, page, getPost(s.confirmLogin, s.answerLogin)},
+		{client + "/logout", matrixAPI, post(s.logout)},
+		{client + "/logout/all", matrixAPI, post(s.logoutAll)},
+		{client + "/refresh", matrixAPI, post(s.refresh)},
+	}
+}
+
+// homeserverRoutes are what a homeserver would answer.
+func (s *Server) homeserverRoutes() []route {
+	return []route{
+		{"/.well-known/matrix/client", matrixAPI, get(s.wellKnownClient)},
+		{"/_matrix/client/versions", matrixAPI, get(s.versions)},
+		{client + "/account/whoami", matrixAPI, get(s.whoami)},
+		{client + "/account/3pid", matrixAPI, get(s.threepids)},
+		{client + "/capabilities", matrixAPI, get(s.capabilities)},
+		{client + "/devices", matrixAPI, get(s.devices)},
+		{client + "/devices/{device}", matrixAPI, getPut(s.device, s.renameDevice)},
+		{client + "/profile/{user}", matrixAPI, get(s.profile)},
+		{client + "/profile/{user}/{field}", matrixAPI, get(s.profileField)},
+	}
+}
+
+// router collects the routes of this configuration.
+func (s *Server) router() (http.Handler, error) {
+	routes := []route{
+		{"/livez", serverAPI, get(s.live)},
+		{"/readyz", serverAPI, get(s.ready)},
+	}
+	if s.Config.OAuthEnabled() {
+		routes = append(routes, s.oauthRoutes()...)
+	}
+	if len(s.Upstreams) > 0 {
+		routes = append(routes, s.legacyRoutes()...)
+	}
+	if s.Matrix != nil {
+		routes = append(routes, s.homeserverRoutes()...)
+	}
+	callbacks, err := s.callbackRoutes()
+	if err != nil {
+		return nil, err
+	}
+	routes = append(routes, callbacks...)
+	for path := range s.Pages.Assets() {
+		routes = append(routes, route{path, asset, get(s.asset)})
+	}
+	// Paths stay as they were sent: a device id may hold an encoded slash.
+	m := mux.NewRouter().UseEncodedPath().SkipClean(true)
+	for _, r := range routes {
+		m.Handle(r.path, s.around(r))
+	}
+	m.NotFoundHandler = http.HandlerFunc(s.notFound)
+	return m, nil
+}
+
+// callbackRoutes serve a callback_url whose path is not the usual one.
+func (s *Server) callbackRoutes() ([]route, error) {
+	var routes []route
+	for _, p := range s.Config.IdentityProviders {
+		if p.CallbackURL == "" {
+			continue
+		}
+		u, err := url.Parse(p.CallbackURL)
+		if err != nil {
+			return nil, fmt.Errorf("callback_url of %s: %w", p.ClientID, err)
+		}
+		routes = append(routes, route{u.EscapedPath(), entry, get(func(w http.ResponseWriter, r *http.Request) {
+			s.finishLogin(w, r, p.ClientID)
+		})})
+	}
+	return routes, nil
+}
+
+// around puts a route's handlers behind what its kind demands.
+func (s *Server) around(r route) http.Handler {
+	h := s.byMethod(r)
+	switch r.kind {
+	case oauthAPI, matrixAPI:
+		return cors(h)
+	case page:
+		return s.pageHeaders(s.protectForms(h))
+	case entry:
+		return s.pageHeaders(h)
+	default:
+		return h
+	}
+}
+
+// byMethod answers a method that a route lacks with 405 and what it has.
+func (s *Server) byMethod(r route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if h, ok := r.methods[req.Method]; ok {
+			h(w, req)
+			return
+		}
+		if h, ok := r.methods[http.MethodGet]; ok && req.Method == http.MethodHead {
+			h(w, req) // net/http leaves out the body
+			return
+		}
+		s.methodNotAllowed(w, req, r)
+	})
+}

@@ -1,0 +1,73 @@
+// Package handlers is the HTTP side of the server: the routes, what every
+// request passes through, and one file for each endpoint or page. What an
+// endpoint means is decided in provider/ and upstream/.
+package handlers
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"keymaker/internal/clock"
+	"keymaker/internal/config"
+	"keymaker/provider"
+	"keymaker/store"
+	"keymaker/templates"
+	"keymaker/upstream"
+)
+
+// Options are what the server answers with.
+type Options struct {
+	Config   *config.Config
+	Provider *provider.Provider
+	// Upstreams are the identity providers, in the order of the configuration.
+	Upstreams []*upstream.Provider
+	Accounts  *upstream.Accounts
+	Logins    Logins
+	// Matrix is the embedded homeserver surface; nil where a real homeserver
+	// answers those paths.
+	Matrix Matrix
+	Pages  *templates.Renderer
+	// FormKey authenticates the forms of the pages, 32 bytes.
+	FormKey []byte
+	Clock   clock.Clock
+	Logger  *slog.Logger
+	// Health is asked whether the server can work.
+	Health func(ctx context.Context) error
+}
+
+// Matrix is what the embedded homeserver surface asks for.
+type Matrix interface {
+	User(ctx context.Context, localpart string) (store.User, error)
+	Devices(ctx context.Context, localpart string) ([]store.Device, error)
+	Device(ctx context.Context, localpart, deviceID string) (store.Device, error)
+	RenameDevice(ctx context.Context, localpart, deviceID, displayName string) error
+}
+
+// Server answers every request.
+type Server struct {
+	Options
+	cookies cookies
+	limiter *limiter
+	handler http.Handler
+}
+
+// New builds the server's routes.
+func New(o Options) (*Server, error) {
+	s := &Server{Options: o}
+	var err error
+	if s.cookies, err = newCookies(o.Config); err != nil {
+		return nil, fmt.Errorf("prepare the cookies: %w", err)
+	}
+	s.limiter = newLimiter(o.Config.OIDCRatePerSecond, o.Config.OIDCRateBurst, o.Clock)
+	router, err := s.router()
+	if err != nil {
+		return nil, err
+	}
+	s.handler = s.identify(s.recoverPanics(router))
+	return s, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }

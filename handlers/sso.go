@@ -1,0 +1,210 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"golang.org/x/oauth2"
+	"golang.org/x/text/language"
+
+	"keymaker/internal/secret"
+	"keymaker/store"
+	"keymaker/templates"
+	"keymaker/upstream"
+)
+
+// Logins is what the pages keep of people on their way.
+type Logins interface {
+	BeginUpstream(ctx context.Context, browser, state string, l store.UpstreamLogin, expires time.Time) error
+	TakeUpstream(ctx context.Context, browser, providerID, state string) (store.UpstreamLogin, error)
+	Request(ctx context.Context, browser, id string) (store.AuthorizationRequest, error)
+	SignedIn(ctx context.Context, browser, id string, l store.Login) error
+	SignInBrowser(ctx context.Context, cookie string, l store.Login, expires time.Time) error
+	BrowserSession(ctx context.Context, cookie string) (store.Login, error)
+	HasSessions(ctx context.Context, clientID string) (bool, error)
+	User(ctx context.Context, localpart string) (store.User, error)
+}
+
+// ssoRedirect sends a person to an identity provider: for an OAuth request that
+// this browser began, or for a legacy client (conformance I-04, I-05).
+func (s *Server) ssoRedirect(w http.ResponseWriter, r *http.Request) {
+	query, err := readQuery(r)
+	if err != nil {
+		s.trouble(w, r, err)
+		return
+	}
+	if id := query.Get(templates.FieldRequest); id != "" {
+		s.startForRequest(w, r, id)
+		return
+	}
+	if !s.limiter.allow(s.clientAddr(r)) {
+		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonTooManyRequests}, nil)
+		return
+	}
+	target := query.Get("redirectUrl")
+	if len(query["redirectUrl"]) != 1 || !acceptableRedirectURL(target) {
+		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonRedirectURL}, nil)
+		return
+	}
+	wanted, err := variable(r, "idp")
+	if err != nil {
+		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonUnknownProvider}, err)
+		return
+	}
+	if wanted != "" && s.providerByID(wanted) == nil {
+		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonUnknownProvider}, nil)
+		return
+	}
+	id, err := s.Provider.BeginSSO(r.Context(), s.cookies.browser(w, r), target)
+	if err != nil {
+		s.trouble(w, r, err)
+		return
+	}
+	if wanted == "" {
+		if d, ok := s.Config.DefaultProvider(); ok {
+			wanted = d.ClientID
+		} else {
+			s.show(w, r, http.StatusOK, s.chooser("", id))
+			return
+		}
+	}
+	login := store.UpstreamLogin{RequestID: id}
+	action := query.Get("action")
+	if action == "" {
+		action = query.Get("org.matrix.msc3824.action")
+	}
+	s.start(w, r, wanted, login, upstream.Request{Action: action})
+}
+
+// startForRequest begins the sign-in for a request that waits in this browser.
+// A person who asks for another account is asked who they are once more.
+func (s *Server) startForRequest(w http.ResponseWriter, r *http.Request, id string) {
+	wanted, err := variable(r, "idp")
+	if err != nil || s.providerByID(wanted) == nil {
+		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonUnknownProvider}, err)
+		return
+	}
+	browser := s.cookies.knownBrowser(r)
+	row, err := s.Logins.Request(r.Context(), browser, id)
+	if err != nil {
+		s.trouble(w, r, err)
+		return
+	}
+	login := store.UpstreamLogin{RequestID: id}
+	var ask upstream.Request
+	if row.Kind == store.RequestOAuth {
+		pending, err := s.Provider.Pending(r.Context(), browser, id)
+		if err != nil {
+			s.refuseAuthorization(w, r, err)
+			return
+		}
+		login.MaxAge, login.Fresh = pending.MaxAge, slices.Contains(pending.Prompt, "login")
+		ask.LoginHint = s.localHint(pending.LoginHint)
+		if slices.Contains(pending.Prompt, "create") {
+			ask.Action = "register"
+		}
+	}
+	login.Fresh = login.Fresh || r.URL.Query().Get("switch") != ""
+	s.start(w, r, wanted, login, ask)
+}
+
+// localHint is what of a login_hint an identity provider can make use of
+// (MSC4198, conformance C-50): the localpart of a user of this server.
+func (s *Server) localHint(hint string) string {
+	mxid, ok := strings.CutPrefix(hint, "mxid:@")
+	if !ok {
+		return ""
+	}
+	localpart, server, _ := strings.Cut(mxid, ":")
+	if server != s.Config.ServerName {
+		return ""
+	}
+	return localpart
+}
+
+// start sends the browser to the provider, tied to it by state, nonce, PKCE and
+// the browser's cookie (conformance L-06, L-07).
+func (s *Server) start(w http.ResponseWriter, r *http.Request, providerID string, login store.UpstreamLogin, ask upstream.Request) {
+	p := s.providerByID(providerID)
+	if s.Config.CallbackURL(p.Config()) == "" {
+		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonCallbackMissing, Provider: p.Config().Name}, nil)
+		return
+	}
+	state := secret.Token()
+	login.ProviderID, login.Nonce = p.ID(), secret.Token()
+	if !login.WithoutPKCE {
+		login.Verifier = oauth2.GenerateVerifier()
+	}
+	ask.State, ask.Nonce, ask.Verifier = state, login.Nonce, login.Verifier
+	if login.Fresh {
+		ask.Prompt = []string{"login"}
+	}
+	ask.MaxAge = maxAge(login)
+	to, err := p.Start(r.Context(), ask)
+	if err != nil {
+		s.providerFailure(w, r, p, login.RequestID, err)
+		return
+	}
+	expires := s.Clock.Now().Add(p.Config().GrantSessionDuration)
+	if err := s.Logins.BeginUpstream(r.Context(), s.cookies.browser(w, r), state, login, expires); err != nil {
+		s.trouble(w, r, err)
+		return
+	}
+	seeOther(w, to)
+}
+
+// providerFailure tells a person that the identity provider did not let them
+// in, and offers the way back.
+func (s *Server) providerFailure(w http.ResponseWriter, r *http.Request, p *upstream.Provider, id string, err error) {
+	page := templates.ErrorPage{Reason: templates.ReasonProviderInvalid, Provider: p.Config().Name}
+	var refused *upstream.ProviderError
+	switch {
+	case errors.As(err, &refused) && refused.Code == "access_denied":
+		page.Reason = templates.ReasonCancelled
+	case errors.As(err, &refused):
+		page.Reason = templates.ReasonProviderError
+	case errors.Is(err, upstream.ErrUnavailable):
+		page.Reason = templates.ReasonProviderUnreachable
+	}
+	if id != "" {
+		page.Actions = append(page.Actions, templates.Action{Kind: templates.ActionRetry, URL: startURL(p.ID(), id)})
+	}
+	s.fail(w, r, page, err)
+}
+
+// acceptableRedirectURL tells whether a legacy client may be sent to a URL once
+// the person has confirmed it (conformance I-06, L-24): http(s) with a host, or
+// an app's own scheme, and nothing in it that browsers read in another way.
+func acceptableRedirectURL(raw string) bool {
+	u, err := url.Parse(raw)
+	if err != nil || len(raw) > 4096 || u.Scheme == "" || u.User != nil || strings.Contains(raw, `\`) ||
+		strings.ContainsFunc(raw, func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) }) {
+		return false
+	}
+	switch strings.ToLower(u.Scheme) {
+	case "javascript", "data", "vbscript", "blob", "file", "about", "filesystem", "view-source":
+		return false
+	case "http", "https":
+		// The host goes into a header: only what a host is made of.
+		return u.Hostname() != "" && !strings.ContainsFunc(u.Host, func(c rune) bool {
+			return !unicode.IsLetter(c) && !unicode.IsDigit(c) && !strings.ContainsRune("-._:[]", c)
+		})
+	}
+	return true
+}
+
+// language is the one in which a person is shown a page.
+func (s *Server) language(r *http.Request) language.Tag {
+	return s.Pages.Match(r.Header.Get("Accept-Language"), r.URL.Query().Get("ui_locales"))
+}
+
+// userID is the Matrix user ID of a login.
+func (s *Server) userID(l store.Login) string {
+	return "@" + l.Localpart + ":" + s.Config.ServerName
+}

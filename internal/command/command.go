@@ -1,0 +1,93 @@
+// Package command is the command line: one file for each command.
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// Streams are where a command writes to and what it reads of its surroundings.
+type Streams struct {
+	Out, Err io.Writer
+	// Env is the environment, as os.Environ returns it.
+	Env []string
+}
+
+// ExitError ends the process with a status of its own. What it wraps has been
+// told already if Quiet is set.
+type ExitError struct {
+	Code  int
+	Quiet bool
+	Err   error
+}
+
+// Error implements error.
+func (e *ExitError) Error() string {
+	if e.Err == nil {
+		return fmt.Sprintf("exit status %d", e.Code)
+	}
+	return e.Err.Error()
+}
+
+// Unwrap returns the cause.
+func (e *ExitError) Unwrap() error { return e.Err }
+
+// Exit statuses.
+const (
+	exitFailure = 1
+	exitUsage   = 2 // wrong arguments or configuration
+)
+
+type root struct {
+	Serve   ServeCommand   `cmd:"" help:"Run the server."`
+	Demo    DemoCommand    `cmd:"" help:"Run the server with a demonstration identity provider, on this machine only."`
+	Config  ConfigCommand  `cmd:"" help:"Check the configuration, or print one with comments."`
+	Version VersionCommand `cmd:"" help:"Print the version."`
+}
+
+// Main runs the command that args name and returns the exit status. SIGINT and
+// SIGTERM end it in order.
+func Main(args []string, streams *Streams) int {
+	var cli root
+	exited := -1
+	parser, err := kong.New(&cli, kong.Name("keymaker"), kong.Description("An OAuth 2.0 and OpenID Connect server for Matrix."),
+		kong.Writers(streams.Out, streams.Err), kong.Exit(func(status int) { exited = status }), kong.UsageOnError())
+	if err != nil {
+		_, _ = fmt.Fprintln(streams.Err, "keymaker:", err)
+		return exitFailure
+	}
+	parsed, err := parser.Parse(args)
+	if exited >= 0 {
+		return exited // --help
+	}
+	if err != nil {
+		_, _ = fmt.Fprintln(streams.Err, "keymaker:", err)
+		return exitUsage
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	return status(parsed.Run(streams), streams)
+}
+
+func status(err error, streams *Streams) int {
+	var exit *ExitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		if !exit.Quiet {
+			_, _ = fmt.Fprintln(streams.Err, "keymaker:", err)
+		}
+		return exit.Code
+	}
+	_, _ = fmt.Fprintln(streams.Err, "keymaker:", err)
+	return exitFailure
+}

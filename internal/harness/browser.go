@@ -1,0 +1,175 @@
+package harness
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"golang.org/x/net/html"
+
+	"keymaker/internal/demoidp/demoidptest"
+)
+
+// Browser is a person's browser: it keeps cookies and follows redirects, but
+// not away from the server and the identity provider.
+type Browser struct {
+	*http.Client
+	e *Env
+}
+
+// NewBrowser opens a browser that nobody has used.
+func (e *Env) NewBrowser() *Browser {
+	e.T.Helper()
+	c := demoidptest.Browser(e.T)
+	c.CheckRedirect = func(r *http.Request, _ []*http.Request) error {
+		if at := r.URL.String(); strings.HasPrefix(at, e.URL+"/") || strings.HasPrefix(at, e.IDP.Issuer+"/") {
+			return nil
+		}
+		return http.ErrUseLastResponse
+	}
+	return &Browser{Client: c, e: e}
+}
+
+// Page is where a browser has ended.
+type Page struct {
+	*http.Response
+	HTML string
+}
+
+// Location is where the browser would go on to, when the server sent it away.
+func (p Page) Location() *url.URL {
+	u, err := p.Response.Location()
+	if err != nil {
+		return &url.URL{}
+	}
+	return u
+}
+
+// Visit opens a path of the server, or a URL.
+func (b *Browser) Visit(path string) Page {
+	b.e.T.Helper()
+	if strings.HasPrefix(path, "/") {
+		path = b.e.URL + path
+	}
+	response, err := b.Get(path)
+	if err != nil {
+		b.e.T.Fatalf("open %s: %v", path, err)
+	}
+	return b.read(response)
+}
+
+func (b *Browser) read(response *http.Response) Page {
+	b.e.T.Helper()
+	body, err := io.ReadAll(response.Body)
+	_ = response.Body.Close()
+	if err != nil {
+		b.e.T.Fatalf("read %s: %v", response.Request.URL, err)
+	}
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	return Page{Response: response, HTML: string(body)}
+}
+
+// SignIn fills in the identity provider's form, if that is where the browser
+// is, and returns where it ends.
+func (b *Browser) SignIn(at Page, user string) Page {
+	b.e.T.Helper()
+	if !strings.HasPrefix(at.Request.URL.String(), b.e.IDP.Issuer) {
+		return at
+	}
+	return b.read(demoidptest.Login(b.e.T, b.Client, at.Response, user))
+}
+
+// Authorize opens an authorization request.
+func (b *Browser) Authorize(r Request) Page {
+	b.e.T.Helper()
+	return b.Visit("/_tuwunel/oidc/authorize?" + r.Values.Encode())
+}
+
+// Consent opens an authorization request, signs in, and returns the consent
+// page.
+func (b *Browser) Consent(r Request, user string) Page {
+	b.e.T.Helper()
+	return b.SignIn(b.Authorize(r), user)
+}
+
+// Decide presses a button of the form on a page: "approve" or "cancel".
+func (b *Browser) Decide(at Page, decision string) Page {
+	b.e.T.Helper()
+	action, values := b.Fields(at)
+	values.Set("decision", decision)
+	return b.Post(at, action, values)
+}
+
+// Post sends a form from a page.
+func (b *Browser) Post(at Page, action string, values url.Values) Page {
+	b.e.T.Helper()
+	target, err := at.Request.URL.Parse(action)
+	if err != nil {
+		b.e.T.Fatalf("action %q: %v", action, err)
+	}
+	response, err := b.PostForm(target.String(), values)
+	if err != nil {
+		b.e.T.Fatalf("post %s: %v", target, err)
+	}
+	return b.read(response)
+}
+
+// Fields are the action and the hidden fields of the form with a decision.
+func (b *Browser) Fields(at Page) (action string, values url.Values) {
+	b.e.T.Helper()
+	root, err := html.Parse(strings.NewReader(at.HTML))
+	if err != nil {
+		b.e.T.Fatalf("parse %s: %v", at.Request.URL, err)
+	}
+	for n := range root.Descendants() {
+		if n.Type != html.ElementNode || n.Data != "form" {
+			continue
+		}
+		values := url.Values{}
+		decision := false
+		for f := range n.Descendants() {
+			decision = decision || attribute(f, "name") == "decision"
+			if f.Data == "input" && attribute(f, "name") != "" {
+				values.Set(attribute(f, "name"), attribute(f, "value"))
+			}
+		}
+		if decision {
+			return attribute(n, "action"), values
+		}
+	}
+	b.e.T.Fatalf("no form to decide at %s (status %d):\n%s", at.Request.URL, at.StatusCode, at.HTML)
+	return "", nil
+}
+
+// Approve walks a request to its answer and returns the parameters that reach
+// the client.
+func (b *Browser) Approve(r Request, user string) url.Values {
+	b.e.T.Helper()
+	end := b.Decide(b.Consent(r, user), "approve")
+	if end.StatusCode != http.StatusSeeOther {
+		b.e.T.Fatalf("approve: status %d at %s:\n%s", end.StatusCode, end.Request.URL, end.HTML)
+	}
+	return Returned(end)
+}
+
+// Returned are the parameters in the query or the fragment of where a browser
+// was sent.
+func Returned(p Page) url.Values {
+	to := p.Location()
+	values := to.Query()
+	if fragment, err := url.ParseQuery(to.EscapedFragment()); err == nil && len(fragment) > 0 {
+		values = fragment
+	}
+	return values
+}
+
+func attribute(n *html.Node, name string) string {
+	for _, a := range n.Attr {
+		if a.Key == name {
+			return a.Val
+		}
+	}
+	return ""
+}

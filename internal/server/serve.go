@@ -1,0 +1,104 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	readHeaderTimeout = 10 * time.Second
+	readTimeout       = 30 * time.Second
+	writeTimeout      = 60 * time.Second
+	idleTimeout       = 120 * time.Second
+	maxHeader         = 32 << 10 // bytes
+
+	// usageInterval is how late the first use of a token is written.
+	usageInterval = time.Second
+	sweepInterval = 10 * time.Minute
+)
+
+// Listen opens the configured addresses.
+func (s *Server) Listen(ctx context.Context) ([]net.Listener, error) {
+	var listeners []net.Listener
+	for _, address := range s.config.Address {
+		var lc net.ListenConfig
+		l, err := lc.Listen(ctx, "tcp", net.JoinHostPort(address, strconv.Itoa(s.config.Port)))
+		if err != nil {
+			for _, open := range listeners {
+				_ = open.Close()
+			}
+			return nil, fmt.Errorf("listen: %w", err)
+		}
+		listeners = append(listeners, l)
+	}
+	return listeners, nil
+}
+
+// Serve answers on the listeners until ctx ends. Then it takes no new request,
+// finishes those that it has within the configured time, and returns nil.
+func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
+	hs := HTTP(s)
+	group, running := errgroup.WithContext(ctx)
+	for _, l := range listeners {
+		group.Go(func() error {
+			if err := hs.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				return fmt.Errorf("serve on %s: %w", l.Addr(), err)
+			}
+			return nil
+		})
+	}
+	group.Go(func() error { return s.background(running) })
+	group.Go(func() error {
+		<-running.Done()
+		// The deadline is a new one: the context that ended is what ends us.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(running), s.config.ShutdownTimeout)
+		defer cancel()
+		if err := hs.Shutdown(ctx); err != nil {
+			return errors.Join(fmt.Errorf("requests were cut off after %s: %w", s.config.ShutdownTimeout, err), hs.Close())
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+// HTTP is the HTTP server with the limits and protocols of production.
+func HTTP(s *Server) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true) // Synapse's force_http2
+	return &http.Server{
+		Handler: s.handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, Protocols: protocols,
+	}
+}
+
+// background writes what requests leave behind and removes what has expired.
+// What fails is tried again at the next turn.
+func (s *Server) background(ctx context.Context) error {
+	usage, sweep := time.NewTicker(usageInterval), time.NewTicker(sweepInterval)
+	defer usage.Stop()
+	defer sweep.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-usage.C:
+			if err := s.store.FlushUsage(ctx); err != nil && ctx.Err() == nil {
+				s.log.ErrorContext(ctx, "write the use of tokens", "error", err)
+			}
+		case <-sweep.C:
+			removed, err := s.store.Sweep(ctx)
+			if err != nil && ctx.Err() == nil {
+				s.log.ErrorContext(ctx, "remove what has expired", "error", err)
+			}
+			s.log.DebugContext(ctx, "removed what has expired", "rows", removed)
+		}
+	}
+}

@@ -1,0 +1,138 @@
+// Package server puts the rooms together: it opens the database, composes the
+// authorization server, connects the identity providers and serves all of it.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"strings"
+
+	"keymaker/handlers"
+	"keymaker/internal/clock"
+	"keymaker/internal/config"
+	"keymaker/internal/homeserver"
+	"keymaker/internal/secret"
+	"keymaker/provider"
+	"keymaker/store"
+	"keymaker/templates"
+	"keymaker/upstream"
+)
+
+// Options are what a Server is made of. Clock, Logger and HTTPClient may be
+// left out.
+type Options struct {
+	Config *config.Config
+	Clock  clock.Clock
+	Logger *slog.Logger
+	// HTTPClient speaks to the identity providers.
+	HTTPClient *http.Client
+}
+
+// Server is a configured server that does not listen yet.
+type Server struct {
+	config  *config.Config
+	store   *store.Store
+	handler http.Handler
+	log     *slog.Logger
+}
+
+// With one half of the prerequisites the OAuth server does not start.
+const (
+	warnNoWellKnown = "OIDC server (Next-gen auth) requires `well_known.client` to be configured to serve your `identity_provider`."
+	warnNoProvider  = "No identity provider is configured: the OIDC server (Next-gen auth) does not start. Add an `[[global.identity_provider]]`."
+)
+
+// New opens everything that the server needs, and reaches out to nobody: an
+// identity provider that is down does not keep the server from starting.
+func New(ctx context.Context, o Options) (*Server, error) {
+	if o.Clock == nil {
+		o.Clock = clock.System{}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	warn(ctx, o.Config, o.Logger)
+	sealer, err := openSecrets(o.Config)
+	if err != nil {
+		return nil, err
+	}
+	db, err := store.Open(ctx, store.Options{URL: o.Config.Database.URL, ServerName: o.Config.ServerName, Clock: o.Clock, Sealer: sealer,
+		Logger: o.Logger, Exclusive: true})
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	s := &Server{config: o.Config, store: db, log: o.Logger}
+	if s.handler, err = s.assemble(ctx, o, sealer); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return s, nil
+}
+
+// Close closes the database. It must not be called while the server serves.
+func (s *Server) Close() error { return s.store.Close() }
+
+// Store is the open database, for tests that count and look.
+func (s *Server) Store() *store.Store { return s.store }
+
+// ServeHTTP implements http.Handler, for tests that bring their own listener.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+func warn(ctx context.Context, c *config.Config, log *slog.Logger) {
+	for _, w := range c.Warnings {
+		log.WarnContext(ctx, w)
+	}
+	switch {
+	case c.OAuthEnabled():
+	case len(c.IdentityProviders) > 0:
+		log.WarnContext(ctx, warnNoWellKnown)
+	case c.WellKnown.Client != "":
+		log.WarnContext(ctx, warnNoProvider)
+	}
+	for _, p := range c.IdentityProviders {
+		if c.CallbackURL(p) == "" {
+			log.WarnContext(ctx, "identity provider "+p.ClientID+" is listed, but nobody can sign in with it: set its `callback_url` or `well_known.client`")
+		}
+	}
+}
+
+// openSecrets reads the master key. Beside a SQLite file it is made when it is
+// missing; several servers on one PostgreSQL must be given the same.
+func openSecrets(c *config.Config) (*secret.Sealer, error) {
+	read := secret.ReadKey
+	if strings.HasPrefix(c.Database.URL.Reveal(), "sqlite:") {
+		read = secret.ReadOrCreateKey
+	}
+	key, err := read(c.SecretFile)
+	if err != nil {
+		return nil, fmt.Errorf("secret_file %s: %w", filepath.Clean(c.SecretFile), err)
+	}
+	return secret.NewSealer(key)
+}
+
+func (s *Server) assemble(ctx context.Context, o Options, sealer *secret.Sealer) (http.Handler, error) {
+	embedded := homeserver.Embedded{Store: s.store}
+	p, err := provider.New(ctx, provider.Options{Config: o.Config, Store: s.store, Homeserver: embedded, Clock: o.Clock, Logger: o.Logger})
+	if err != nil {
+		return nil, err
+	}
+	pages, err := templates.New(templates.Options{ServerName: o.Config.ServerName})
+	if err != nil {
+		return nil, err
+	}
+	formKey, err := sealer.Derive("forms")
+	if err != nil {
+		return nil, err
+	}
+	var upstreams []*upstream.Provider
+	for _, c := range o.Config.IdentityProviders {
+		upstreams = append(upstreams, upstream.New(c, o.Config.CallbackURL(c), upstream.Options{HTTPClient: o.HTTPClient, Clock: o.Clock, Logger: o.Logger}))
+	}
+	return handlers.New(handlers.Options{
+		Config: o.Config, Provider: p, Upstreams: upstreams, Accounts: &upstream.Accounts{ServerName: o.Config.ServerName, Links: s.store, Localparts: embedded}, Logins: s.store, Matrix: s.store,
+		Pages: pages, FormKey: formKey, Clock: o.Clock, Logger: o.Logger, Health: s.store.Ping,
+	})
+}

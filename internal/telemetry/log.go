@@ -1,0 +1,23 @@
+// Package telemetry tells administrators what the server does.
+package telemetry
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/lmittmann/tint"
+)
+
+// NewLogger returns a logger for log_format "text" or "json" and a log_level.
+// Secrets are kept out by their type: secret.Text prints as "[redacted]".
+func NewLogger(w io.Writer, format, level string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("log_level %q: %w", level, err)
+	}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l})), nil
+	}
+	return slog.New(tint.NewHandler(w, &tint.Options{Level: l, NoColor: true})), nil
+}

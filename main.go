@@ -1,0 +1,12 @@
+// Keymaker is an OAuth 2.0 and OpenID Connect authorization server for Matrix.
+package main
+
+import (
+	"os"
+
+	"keymaker/internal/command"
+)
+
+func main() {
+	os.Exit(command.Main(os.Args[1:], &command.Streams{Out: os.Stdout, Err: os.Stderr, Env: os.Environ()}))
+}
