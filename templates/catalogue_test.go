@@ -1,0 +1,159 @@
+package templates
+
+import (
+	"io/fs"
+	"maps"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nicksnyder/go-i18n/v2/i18n"
+	"github.com/pelletier/go-toml/v2"
+)
+
+// sameAsEnglish are the messages that may read as in English, by language.
+var sameAsEnglish = map[string][]string{}
+
+// keyInTemplate finds the messages that a template names.
+var keyInTemplate = regexp.MustCompile(`\b(?:t|parts) "([a-z_.]+)"`)
+
+// valueInMessage finds the values that a message uses.
+var valueInMessage = regexp.MustCompile(`\.[A-Z]\w*`)
+
+// messages returns the catalogues: language -> key -> text.
+func messages(t *testing.T) map[string]map[string]string {
+	t.Helper()
+	files, err := fs.Glob(messageFiles, "messages/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]map[string]string{}
+	for _, name := range files {
+		source, err := fs.ReadFile(messageFiles, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, err := i18n.ParseMessageFileBytes(source, name, map[string]i18n.UnmarshalFunc{"toml": toml.Unmarshal})
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts := map[string]string{}
+		for _, m := range file.Messages {
+			texts[m.ID] = m.Other
+		}
+		all[strings.TrimSuffix(path.Base(name), ".toml")] = texts
+	}
+	return all
+}
+
+// used returns the keys of the messages that pages can show.
+func used(t *testing.T) []string {
+	t.Helper()
+	keys := map[string]bool{}
+	files, err := fs.Glob(pages, "html/*.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		source, err := fs.ReadFile(pages, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range keyInTemplate.FindAllStringSubmatch(string(source), -1) {
+			keys[match[1]] = true
+		}
+	}
+	for reason := range statuses {
+		for _, what := range []string{"title", "what", "next"} {
+			keys["error."+string(reason)+"."+what] = true
+		}
+	}
+	for _, kind := range noticeKinds {
+		keys["notice."+string(kind)+".title"] = true
+		keys["notice."+string(kind)+".what"] = true
+	}
+	for _, p := range permissions {
+		keys["permission."+string(p)] = true
+	}
+	for _, kind := range []ActionKind{ActionRestart, ActionRetry, ActionChoose} {
+		keys["action."+string(kind)] = true
+	}
+	return slices.Sorted(maps.Keys(keys))
+}
+
+func TestEveryCatalogueHasTheMessagesOfThePagesAndNoOther(t *testing.T) {
+	want := used(t)
+	for lang, texts := range messages(t) {
+		t.Run(lang, func(t *testing.T) {
+			if diff := cmp.Diff(want, slices.Sorted(maps.Keys(texts))); diff != "" {
+				t.Errorf("-used +in the catalogue\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestEveryMessageIsTranslated(t *testing.T) {
+	all := messages(t)
+	for lang, texts := range all {
+		t.Run(lang, func(t *testing.T) {
+			for key, text := range texts {
+				if strings.TrimSpace(text) != text || text == "" {
+					t.Errorf("%s is %q", key, text)
+				}
+				if strings.ContainsRune(text, placeholder) || CleanText(text) != text {
+					t.Errorf("%s has invisible characters", key)
+				}
+				same := lang != "en" && text == all["en"][key]
+				if allowed := slices.Contains(sameAsEnglish[lang], key); same != allowed {
+					t.Errorf("%s: same as English is %t, allowed is %t", key, same, allowed)
+				}
+			}
+		})
+	}
+}
+
+func TestEveryTranslationHasTheValuesOfTheEnglishText(t *testing.T) {
+	all := messages(t)
+	values := func(text string) []string {
+		found := valueInMessage.FindAllString(text, -1)
+		slices.Sort(found)
+		return slices.Compact(found)
+	}
+	for lang, texts := range all {
+		for key, text := range texts {
+			if got, want := values(text), values(all["en"][key]); !slices.Equal(got, want) {
+				t.Errorf("%s in %s has the values %q, want %q", key, lang, got, want)
+			}
+		}
+	}
+}
+
+func TestValuesOfAMessageStayApart(t *testing.T) {
+	c := renderer(t).catalogue
+	got, err := c.parts(c.tags[0], "confirm.lead_web", "Host", "app\u202e.example", "User", string(placeholder)+"@alice:example.org")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []part{
+		{"app.example", true},
+		{" will be able to use your whole account ", false},
+		{"@alice:example.org", true},
+		{". Continue only if you have just started to sign in there.", false},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+func TestAMessageThatCannotBeMadeIsAnError(t *testing.T) {
+	c := renderer(t).catalogue
+	if _, err := c.parts(c.tags[0], "no.such.message"); err == nil || !strings.Contains(err.Error(), "no.such.message") {
+		t.Errorf("got %v, want an error that names the message", err)
+	}
+	if _, err := c.parts(c.tags[0], "choose.heading", "Server"); err == nil {
+		t.Error("a value without a name is no error")
+	}
+}

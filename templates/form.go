@@ -1,0 +1,19 @@
+package templates
+
+// The fields of the forms, and the values of FieldDecision.
+const (
+	FieldCSRF     = "csrf_token"
+	FieldRequest  = "oidc_req_id"
+	FieldDecision = "decision"
+
+	DecisionApprove = "approve"
+	DecisionCancel  = "cancel"
+)
+
+// A Form is sent by POST when a person presses one of the two buttons; which
+// one is in FieldDecision.
+type Form struct {
+	Action    string // the path it is sent to
+	CSRFToken string // in FieldCSRF (conformance L-06)
+	RequestID string // in FieldRequest: what is decided about
+}

@@ -1,0 +1,60 @@
+package templates
+
+import (
+	"slices"
+	"strings"
+
+	"golang.org/x/text/language"
+)
+
+// maxPreferences is how many languages of one list are considered; people have
+// few, and the lists come from outside.
+const maxPreferences = 16
+
+// Match chooses the language of a page: the first of uiLocales (ui_locales,
+// OpenID Connect Core §3.1.2.1: language tags with spaces between, the
+// preferred one first) that there is a catalogue for, otherwise the best for
+// the header acceptLanguage (RFC 9110 §12.5.4), otherwise English. What cannot
+// be parsed is passed over. The result is one of Languages.
+func (r *Renderer) Match(acceptLanguage, uiLocales string) language.Tag {
+	var wanted []language.Tag
+	for field := range strings.FieldsSeq(uiLocales) {
+		if tag, err := language.Parse(field); err == nil && len(wanted) < maxPreferences {
+			wanted = append(wanted, tag)
+		}
+	}
+	for _, tag := range wanted {
+		if _, i, confidence := r.catalogue.matcher.Match(tag); confidence > language.No {
+			return r.catalogue.tags[i]
+		}
+	}
+	accepted, _, err := language.ParseAcceptLanguage(acceptLanguage)
+	if err != nil {
+		return r.catalogue.tags[0]
+	}
+	_, i, _ := r.catalogue.matcher.Match(accepted[:min(len(accepted), maxPreferences)]...)
+	return r.catalogue.tags[i]
+}
+
+// Languages returns the languages that there are catalogues for, English first
+// (ui_locales_supported).
+func (r *Renderer) Languages() []language.Tag {
+	return slices.Clone(r.catalogue.tags)
+}
+
+// nearest returns the tag of the catalogue that serves lang.
+func (c *catalogue) nearest(lang language.Tag) language.Tag {
+	_, i, _ := c.matcher.Match(lang)
+	return c.tags[i]
+}
+
+// rightToLeft are the scripts in use that are written from right to left.
+var rightToLeft = []string{"Adlm", "Arab", "Hebr", "Mand", "Nkoo", "Rohg", "Samr", "Syrc", "Thaa"}
+
+// direction returns the value of the dir attribute for a language.
+func direction(tag language.Tag) string {
+	if script, _ := tag.Script(); slices.Contains(rightToLeft, script.String()) {
+		return "rtl"
+	}
+	return "ltr"
+}

@@ -1,0 +1,44 @@
+package templates
+
+import (
+	"strings"
+	"testing"
+
+	"golang.org/x/text/language"
+)
+
+func TestMatch(t *testing.T) {
+	tests := []struct{ name, accept, uiLocales, want string }{
+		{"English when nothing is said", "", "", "en"},
+		{"the header", "de", "", "de"},
+		{"the header by its weights", "en;q=0.5, de;q=0.9", "", "de"},
+		{"a region has its language", "de-AT,de;q=0.9,en;q=0.8", "", "de"},
+		{"English when there is no catalogue", "th", "", "en"},
+		{"ui_locales before the header", "en", "de", "de"},
+		{"the first of ui_locales that there is", "en", "th de en", "de"},
+		{"ui_locales with a region", "en", "de-CH", "de"},
+		{"the header when no ui_locales fits", "de", "th", "de"},
+		{"ui_locales that cannot be parsed are passed over", "en", "!!! de", "de"},
+		{"a header that cannot be parsed is passed over", "!!!;q=x", "", "en"},
+		{"a header of unreasonable length", strings.Repeat("th,", 5000) + "de", "", "en"},
+		{"ui_locales of unreasonable length", "de", strings.Repeat("th ", 5000) + "en", "de"},
+	}
+	r := renderer(t)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := r.Match(tt.accept, tt.uiLocales); got != language.MustParse(tt.want) {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestDirection(t *testing.T) {
+	for tag, want := range map[string]string{
+		"en": "ltr", "de-CH": "ltr", "ja": "ltr", "ar": "rtl", "he": "rtl", "fa": "rtl", "ur-PK": "rtl", "az-Arab": "rtl", "ar-Latn": "ltr",
+	} {
+		if got := direction(language.MustParse(tag)); got != want {
+			t.Errorf("direction(%s) = %s, want %s", tag, got, want)
+		}
+	}
+}

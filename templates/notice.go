@@ -1,0 +1,22 @@
+package templates
+
+// A NoticeKind is what a notice says.
+type NoticeKind string
+
+// The kinds of notices.
+const (
+	NoticeSignedOut NoticeKind = "signed_out" // this browser is signed out
+	NoticeDone      NoticeKind = "done"       // it worked, and the window can be closed
+	NoticeCancelled NoticeKind = "cancelled"  // the person did not continue; nothing was shared
+)
+
+// noticeKinds are all of them.
+var noticeKinds = []NoticeKind{NoticeSignedOut, NoticeDone, NoticeCancelled}
+
+// Notice tells a person how something ended that was no error.
+type Notice struct {
+	Kind    NoticeKind
+	Actions []Action // the first is the one that most people want
+}
+
+func (Notice) template() string { return "notice" }

@@ -1,0 +1,175 @@
+package templates
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/html"
+	"golang.org/x/text/language"
+)
+
+const serverName = "example.org"
+
+// renderer returns a Renderer for example.org.
+func renderer(t *testing.T) *Renderer {
+	t.Helper()
+	r, err := New(Options{ServerName: serverName})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// source renders page in lang.
+func source(t *testing.T, lang language.Tag, page Page) string {
+	t.Helper()
+	var buf bytes.Buffer
+	if err := renderer(t).Render(&buf, lang, page); err != nil {
+		t.Fatal(err)
+	}
+	return buf.String()
+}
+
+// document renders page in English and parses it.
+func document(t *testing.T, page Page) *html.Node {
+	t.Helper()
+	return parse(t, source(t, language.English, page))
+}
+
+func parse(t *testing.T, source string) *html.Node {
+	t.Helper()
+	doc, err := html.Parse(strings.NewReader(source))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+// elements returns the elements called name, in document order; "" is all.
+func elements(doc *html.Node, name string) []*html.Node {
+	var found []*html.Node
+	for n := range doc.Descendants() {
+		if n.Type == html.ElementNode && (name == "" || n.Data == name) {
+			found = append(found, n)
+		}
+	}
+	return found
+}
+
+// attr returns an attribute of n, or "".
+func attr(n *html.Node, key string) string {
+	for _, a := range n.Attr {
+		if a.Key == key {
+			return a.Val
+		}
+	}
+	return ""
+}
+
+// words returns the text in n with single spaces.
+func words(n *html.Node) string {
+	inline := []string{"a", "bdi", "span", "strong"}
+	var text strings.Builder
+	for d := range n.Descendants() {
+		switch {
+		case d.Type == html.TextNode:
+			text.WriteString(d.Data)
+		case !slices.Contains(inline, d.Data):
+			text.WriteByte(' ')
+		}
+	}
+	return strings.Join(strings.Fields(text.String()), " ")
+}
+
+// body returns what a person reads of page in English.
+func body(t *testing.T, page Page) string {
+	t.Helper()
+	return words(elements(document(t, page), "body")[0])
+}
+
+var sampleForm = Form{Action: "/_tuwunel/oidc/_complete", CSRFToken: "csrf-token-1", RequestID: "request-1"}
+
+func sampleConsent() Consent {
+	return Consent{
+		Form:        sampleForm,
+		ClientName:  "Element Web",
+		ClientURI:   "https://element.example.com/",
+		RedirectURI: "https://element.example.com/callback",
+		TOSURI:      "https://element.example.com/tos",
+		PolicyURI:   "https://element.example.com/privacy",
+		UserID:      "@alice:example.org",
+		SwitchURL:   "/_tuwunel/oidc/authorize?oidc_req_id=request-1",
+		Permissions: []Permission{PermissionMatrix, PermissionIdentity},
+		Device:      Device{ID: "AAABBBCCCDDD"},
+	}
+}
+
+// with returns a changed copy of a page.
+func with[P Page](page P, change func(*P)) P {
+	change(&page)
+	return page
+}
+
+var sampleActions = []Action{
+	{ActionRetry, "/retry"},
+	{ActionRestart, "/restart"},
+	{ActionChoose, "/choose"},
+	{ActionReturn, "https://app.example.com/callback?error=access_denied"},
+	{ActionReturn, "com.example.app:/callback?error=access_denied"},
+}
+
+// samples are pages that together show every branch of every template.
+func samples() map[string]Page {
+	all := map[string]Page{
+		"choose": ChooseProvider{Providers: []Provider{
+			{"Keycloak", "/_matrix/client/v3/login/sso/redirect/keycloak?oidc_req_id=request-1"},
+			{"GitHub", "/_matrix/client/v3/login/sso/redirect/github?oidc_req_id=request-1"},
+			{"Universität Zürich", "/_matrix/client/v3/login/sso/redirect/uzh?oidc_req_id=request-1"},
+		}},
+		"choose for an app": ChooseProvider{App: "Element Web", Providers: []Provider{{"Keycloak", "/a"}, {"GitHub", "/b"}}},
+
+		"consent": sampleConsent(),
+		"consent of a configured client": with(sampleConsent(), func(c *Consent) {
+			c.Configured, c.Device, c.SwitchURL, c.TOSURI, c.PolicyURI = true, Device{}, "", "", ""
+			c.Permissions = []Permission{PermissionIdentity}
+		}),
+		"consent for an app on the device": with(sampleConsent(), func(c *Consent) {
+			c.ClientName, c.RedirectURI = "Element X", "http://127.0.0.1:49152/callback"
+			c.Permissions, c.PolicyURI = permissions, ""
+			c.Device = Device{ID: "AAABBBCCCDDD", Name: "Element X on Alice's phone", Exists: true}
+		}),
+		"consent with another redirect host": with(sampleConsent(), func(c *Consent) {
+			c.RedirectURI, c.TOSURI = "https://login.element.example.com/callback", ""
+		}),
+
+		"confirm":               ConfirmLogin{Form: sampleForm, RedirectURL: "https://app.example.com/#/sso", UserID: "@alice:example.org", SwitchURL: "/switch"},
+		"confirm on the device": ConfirmLogin{Form: sampleForm, RedirectURL: "element://connect", UserID: "@alice:example.org"},
+	}
+	for _, kind := range noticeKinds {
+		all["notice "+string(kind)] = Notice{Kind: kind}
+	}
+	all["notice with actions"] = Notice{Kind: NoticeDone, Actions: sampleActions}
+	for reason := range maps.Keys(statuses) {
+		all["error "+string(reason)] = ErrorPage{Reason: reason}
+		all["error "+string(reason)+" in full"] = ErrorPage{
+			Reason: reason, Parameter: "code_challenge", Provider: "Keycloak", UserID: "@alice:example.org",
+			Actions: sampleActions, Reference: "01JD3QH8Z0",
+		}
+	}
+	return all
+}
+
+// eachSample runs check on every sample in every language.
+func eachSample(t *testing.T, check func(t *testing.T, lang language.Tag, source string)) {
+	all := samples()
+	for _, lang := range renderer(t).Languages() {
+		for _, name := range slices.Sorted(maps.Keys(all)) {
+			t.Run(lang.String()+"/"+name, func(t *testing.T) {
+				check(t, lang, source(t, lang, all[name]))
+			})
+		}
+	}
+}
