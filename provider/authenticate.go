@@ -47,12 +47,8 @@ func (p *Provider) Authenticate(ctx context.Context, token string) (*Caller, err
 	if session.Account.Deactivated {
 		return nil, ErrUnknownToken
 	}
-	granted, err := scope.Parse(session.Scope, scope.Options{})
-	if err != nil {
-		return nil, errors.Join(store.ErrUnavailable, err)
-	}
 	if !session.Account.Locked {
 		p.store.MarkUsed(session)
 	}
-	return &Caller{Session: session, Scope: granted}, nil
+	return &Caller{Session: session, Scope: scope.Stored(session.Scope)}, nil
 }

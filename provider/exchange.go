@@ -97,10 +97,7 @@ func (p *Provider) admit(ctx context.Context, request fosite.AccessRequester, se
 	if session.Account.Deactivated {
 		return invalidGrant("The account has been deactivated.")
 	}
-	granted, err := scope.Parse(session.Scope, scope.Options{})
-	if err != nil {
-		return err
-	}
+	granted := scope.Stored(session.Scope)
 	form := request.GetRequestForm()
 	if request.GetGrantTypes().ExactOne("refresh_token") {
 		return granted.Narrow(form.Get("scope"))

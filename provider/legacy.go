@@ -48,10 +48,11 @@ func (p *Provider) LoginWithToken(ctx context.Context, l LegacyLogin) (*LegacyTo
 	if err := p.mayLogIn(ctx, login.Localpart); err != nil {
 		return nil, err
 	}
-	session := store.Session{ID: store.NewID(p.clock.Now()), DeviceID: l.DeviceID, Kind: store.Legacy, Scope: scope.API, Login: login}
+	session := store.Session{ID: store.NewID(p.clock.Now()), DeviceID: l.DeviceID, Kind: store.Legacy, Login: login}
 	if session.DeviceID == "" {
 		session.DeviceID = scope.NewDevice()
 	}
+	session.Scope = scope.Legacy(session.DeviceID)
 	name := cut(l.DeviceName, nameLength)
 	err = p.homeserver.Provision(ctx, Provision{Localpart: login.Localpart, DeviceID: session.DeviceID, DeviceName: name})
 	if err != nil {
