@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -106,7 +107,18 @@ func (p *Provider) admit(ctx context.Context, request fosite.AccessRequester, se
 		return nil
 	}
 	session.DeviceName = deviceName(request.GetClient())
-	return p.homeserver.Provision(ctx, Provision{Localpart: session.Login.Localpart, DeviceID: session.DeviceID, DeviceName: session.DeviceName})
+	return p.provision(ctx, session.Login.Localpart, session.DeviceID, session.DeviceName)
+}
+
+// provision makes a device exist on the homeserver. Whatever the homeserver
+// says against it, the client is to try again: its code or token stays good
+// (conformance D-11).
+func (p *Provider) provision(ctx context.Context, localpart, deviceID, name string) error {
+	err := p.homeserver.Provision(ctx, Provision{Localpart: localpart, DeviceID: deviceID, DeviceName: name})
+	if err != nil {
+		return fmt.Errorf("provision a device: %w: %w", store.ErrUnavailable, err)
+	}
+	return nil
 }
 
 func (p *Provider) tokenResponse(r fosite.AccessResponder, session *store.Session) *TokenResponse {

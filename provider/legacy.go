@@ -54,9 +54,8 @@ func (p *Provider) LoginWithToken(ctx context.Context, l LegacyLogin) (*LegacyTo
 	}
 	session.Scope = scope.Legacy(session.DeviceID)
 	name := cut(l.DeviceName, nameLength)
-	err = p.homeserver.Provision(ctx, Provision{Localpart: login.Localpart, DeviceID: session.DeviceID, DeviceName: name})
-	if err != nil {
-		return nil, fmt.Errorf("provision a device: %w: %w", store.ErrUnavailable, err)
+	if err := p.provision(ctx, login.Localpart, session.DeviceID, name); err != nil {
+		return nil, err
 	}
 	var out *LegacyTokens
 	err = p.store.InTx(ctx, func(ctx context.Context) error {
