@@ -80,7 +80,7 @@ func (f Fosite) GetAuthorizeCodeSession(ctx context.Context, hash string, _ fosi
 		return nil, errCode(fosite.ErrNotFound)
 	}
 	if x.code.RedeemedAt != nil {
-		if x.Arrived.UnixMilli() <= *x.code.RedeemedAt {
+		if x.Arrived.UnixMilli() <= *x.code.RedeemedAt || !presentedBy(ctx, x.client) {
 			return nil, errCode(fosite.ErrNotFound)
 		}
 		x.reason = EndCodeReplayed
@@ -185,10 +185,20 @@ func (f Fosite) GetRefreshTokenSession(ctx context.Context, signature string, _ 
 	request := &fosite.Request{ID: session.ID, RequestedAt: fromMilli(x.session.CreatedAt), Client: x.client, Session: session,
 		RequestedScope: scopes, GrantedScope: scopes, Form: url.Values{}}
 	if err != nil {
+		if !presentedBy(ctx, x.client) {
+			return nil, fmt.Errorf("refresh token of another client: %w", fosite.ErrNotFound)
+		}
 		x.reason = EndRefreshReused
 		return request, fosite.ErrInactiveToken
 	}
 	return request, nil
+}
+
+// presentedBy tells whether the token request is that of a client. A code or
+// token in the hands of another one ends nobody's session (conformance D-14).
+func presentedBy(ctx context.Context, client *Client) bool {
+	request, ok := ctx.Value(fosite.AccessRequestContextKey).(fosite.AccessRequester)
+	return ok && request.GetClient() != nil && request.GetClient().GetID() == client.ID
 }
 
 // DeleteRefreshTokenSession implements oauth2.RefreshTokenStorage. What ends is
