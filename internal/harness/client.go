@@ -1,7 +1,6 @@
 package harness
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -42,32 +41,36 @@ func (a Answer) Text(name string) string {
 // Do sends a request to a path of the server, or to a URL.
 func (e *Env) Do(method, path string, header map[string]string, body string) Answer {
 	e.T.Helper()
+	a, err := e.Try(method, path, header, body)
+	if err != nil {
+		e.T.Fatalf("%s %s: %v", method, path, err)
+	}
+	return a
+}
+
+// Try is Do for any goroutine: what goes wrong on the way is returned. A header
+// named Host replaces the request's.
+func (e *Env) Try(method, path string, header map[string]string, body string) (Answer, error) {
 	target := path
 	if strings.HasPrefix(path, "/") {
 		target = e.URL + path
 	}
-	r, err := http.NewRequest(method, target, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(e.T.Context(), method, target, strings.NewReader(body))
 	if err != nil {
-		e.T.Fatalf("%s %s: %v", method, path, err)
+		return Answer{}, err
 	}
 	for name, value := range header {
 		r.Header.Set(name, value)
 	}
-	return e.send(&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, r)
-}
-
-func (e *Env) send(c *http.Client, r *http.Request) Answer {
-	e.T.Helper()
+	r.Host = r.Header.Get("Host")
+	c := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	response, err := c.Do(r)
 	if err != nil {
-		e.T.Fatalf("%s %s: %v", r.Method, r.URL.Redacted(), err)
+		return Answer{}, err
 	}
 	defer func() { _ = response.Body.Close() }()
-	var b bytes.Buffer
-	if _, err := io.Copy(&b, response.Body); err != nil {
-		e.T.Fatalf("%s %s: %v", r.Method, r.URL.Redacted(), err)
-	}
-	return Answer{Status: response.StatusCode, Header: response.Header, Body: b.Bytes()}
+	read, err := io.ReadAll(response.Body)
+	return Answer{Status: response.StatusCode, Header: response.Header, Body: read}, err
 }
 
 // Get sends a GET.

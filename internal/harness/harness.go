@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,15 +33,27 @@ const HomeserverSecret = "the homeserver's secret"
 // Env is a running server and what is around it.
 type Env struct {
 	T testing.TB
-	// URL is the issuer: http://127.0.0.1:PORT, without a final slash.
-	URL    string
-	Server *server.Server
-	IDP    *demoidptest.Server
-	Clock  *clock.Manual
+	// URL is where the server listens: http://127.0.0.1:PORT, without a final
+	// slash. Issuer is the same, with the final slash if Options asked for it.
+	URL, Issuer string
+	Server      *server.Server
+	IDP         *demoidptest.Server
+	Clock       *clock.Manual
 	// Log is everything that the server has logged, at every level.
 	Log *Buffer
 	// Config is the TOML text that the server was started with.
 	Config string
+	// Database is the URL of the server's database.
+	Database string
+
+	serving *atomic.Pointer[server.Server]
+}
+
+// For is the same environment for a subtest: what fails, fails there.
+func (e *Env) For(t testing.TB) *Env {
+	sub := *e
+	sub.T = t
+	return &sub
 }
 
 // Options change how a server is started.
@@ -58,6 +72,8 @@ type Options struct {
 	IDP func(*demoidptest.Options)
 	// Now is where the clock stands at first.
 	Now time.Time
+	// FinalSlash writes the issuer with one.
+	FinalSlash bool
 }
 
 // Start runs a server until the test ends.
@@ -71,7 +87,11 @@ func Start(t testing.TB, configure ...func(*Options)) *Env {
 	if err != nil {
 		t.Fatalf("listen: %v", err)
 	}
-	e := &Env{T: t, URL: "http://" + listener.Addr().String(), Clock: clock.NewManual(o.Now), Log: &Buffer{}}
+	e := &Env{T: t, URL: "http://" + listener.Addr().String(), Clock: clock.NewManual(o.Now), Log: &Buffer{}, serving: &atomic.Pointer[server.Server]{}}
+	e.Issuer = e.URL
+	if o.FinalSlash {
+		e.Issuer += "/"
+	}
 	e.IDP = demoidptest.Start(t, func(p *demoidptest.Options) {
 		p.Clock = e.Clock
 		if o.IDP != nil {
@@ -81,15 +101,29 @@ func Start(t testing.TB, configure ...func(*Options)) *Env {
 	})
 	e.Config = e.configText(t, o)
 	e.Server = e.open(t)
-	ts := &httptest.Server{Listener: listener, Config: server.HTTP(e.Server)}
+	e.serving.Store(e.Server)
+	config := server.HTTP(e.Server)
+	config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { e.serving.Load().ServeHTTP(w, r) })
+	ts := &httptest.Server{Listener: listener, Config: config}
 	ts.Start()
 	t.Cleanup(func() {
 		ts.Close()
-		if err := e.Server.Close(); err != nil {
+		if err := e.serving.Load().Close(); err != nil {
 			t.Errorf("close the server: %v", err)
 		}
 	})
 	return e
+}
+
+// Restart closes the server and opens it again on the same database and at the
+// same address. No request may be on its way.
+func (e *Env) Restart() {
+	e.T.Helper()
+	if err := e.Server.Close(); err != nil {
+		e.T.Fatalf("close the server: %v", err)
+	}
+	e.Server = e.open(e.T)
+	e.serving.Store(e.Server)
 }
 
 // Reopen builds a second server from the same configuration, as another process
@@ -121,6 +155,7 @@ func (e *Env) configText(t testing.TB, o Options) string {
 	if o.DatabaseURL == "" {
 		o.DatabaseURL = "sqlite:" + filepath.Join(t.TempDir(), "keymaker.db")
 	}
+	e.Database = o.DatabaseURL
 	var b strings.Builder
 	fmt.Fprintf(&b, "[global]\nserver_name = %q\nlog_format = \"json\"\n", ServerName)
 	if o.SecretFile != "" {
@@ -128,7 +163,7 @@ func (e *Env) configText(t testing.TB, o Options) string {
 	}
 	b.WriteString(o.Global + "\n")
 	if !o.NoWellKnown {
-		fmt.Fprintf(&b, "[global.well_known]\nclient = %q\n", e.URL)
+		fmt.Fprintf(&b, "[global.well_known]\nclient = %q\n", e.Issuer)
 	}
 	fmt.Fprintf(&b, "[global.database]\nurl = %q\n[global.homeserver]\nsecret = %q\n%s\n", o.DatabaseURL, HomeserverSecret, o.Homeserver)
 	if !o.NoProvider {
