@@ -68,6 +68,7 @@ func (s *Server) forged(w http.ResponseWriter, r *http.Request) {
 // URI keeps every byte.
 func seeOther(w http.ResponseWriter, to string) {
 	w.Header().Set("Location", to)
+	w.Header().Set("Referrer-Policy", "no-referrer")
 	w.WriteHeader(http.StatusSeeOther)
 }
 

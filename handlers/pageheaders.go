@@ -30,3 +30,13 @@ func (s *Server) pageHeaders(next http.Handler) http.Handler {
 		next.ServeHTTP(w, r)
 	})
 }
+
+// sameOriginReferrer is for pages with a form. Under no-referrer a browser sends
+// the form with "Origin: null", and one that does not know Sec-Fetch-Site would
+// be taken for another site. No other site gets to see a referrer either way.
+func sameOriginReferrer(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Referrer-Policy", "same-origin")
+		next.ServeHTTP(w, r)
+	})
+}

@@ -164,7 +164,7 @@ func (s *Server) around(r route) http.Handler {
 	case oauthAPI, matrixAPI:
 		return cors(h)
 	case page:
-		return s.pageHeaders(s.protectForms(h))
+		return s.pageHeaders(sameOriginReferrer(s.protectForms(h)))
 	case entry:
 		return s.pageHeaders(h)
 	default:

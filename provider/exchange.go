@@ -128,7 +128,7 @@ func (p *Provider) tokenResponse(r fosite.AccessResponder, session *store.Sessio
 	}
 	left := session.ExpiresAt.Add(-accessGrace).Sub(p.clock.Now())
 	return &TokenResponse{
-		AccessToken: r.GetAccessToken(), TokenType: "Bearer", ExpiresIn: int64(max(left, time.Second) / time.Second),
+		AccessToken: r.GetAccessToken(), TokenType: "Bearer", ExpiresIn: int64((max(left, 0) + time.Second - 1) / time.Second),
 		RefreshToken: text("refresh_token"), Scope: text("scope"), IDToken: text("id_token"),
 	}
 }

@@ -1,0 +1,135 @@
+package command_test
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"keymaker/internal/command"
+	"keymaker/internal/config"
+	"keymaker/internal/harness"
+)
+
+// byCI are the commands of the documents that .ci/run executes, as they stand
+// there or as it reads them from the README.
+var byCI = []string{"go run . demo --once", "go test -race ./...", "go build"}
+
+// block is a fenced block of a document.
+type block struct{ document, language, text string }
+
+var fence = regexp.MustCompile("(?ms)^```(\\w+)\n(.*?)^```$")
+
+func blocks(t *testing.T) []block {
+	t.Helper()
+	documents, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []block
+	for _, path := range append(documents, "../../README.md") {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range fence.FindAllStringSubmatch(string(text), -1) {
+			all = append(all, block{filepath.Base(path), m[1], m[2]})
+		}
+	}
+	if len(all) < 8 {
+		t.Fatalf("only %d blocks found: the documents are written in another way by now", len(all))
+	}
+	return all
+}
+
+// inFolder runs the rest of a test in a folder that has the files the documents
+// speak of.
+func inFolder(t *testing.T) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	write(t, "keycloak_secret", "secret")
+	write(t, "secret", strings.Repeat("k", 32))
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// here puts the paths of an installed server into the current folder.
+func here(text string) string { return strings.ReplaceAll(text, "/etc/keymaker/", "") }
+
+func TestEveryConfigurationInTheDocumentsIsGood(t *testing.T) {
+	for _, b := range blocks(t) {
+		if b.language != "toml" {
+			continue
+		}
+		t.Run(b.document, func(t *testing.T) {
+			inFolder(t)
+			if _, err := config.Parse("keymaker.toml", []byte(here(b.text)), nil); err != nil {
+				t.Errorf("%v in:\n%s", err, b.text)
+			}
+		})
+	}
+}
+
+func TestEveryCommandInTheDocumentsWorks(t *testing.T) {
+	var readme string
+	all := blocks(t)
+	for _, b := range all {
+		if b.language == "toml" && b.document == "README.md" {
+			readme = b.text
+		}
+	}
+	for _, b := range all {
+		if b.language != "sh" {
+			continue
+		}
+		for _, line := range strings.Split(strings.TrimSpace(b.text), "\n") {
+			t.Run(b.document+": "+line, func(t *testing.T) {
+				inFolder(t)
+				write(t, "keymaker.toml", readme+"\n[global.database]\nurl = \"sqlite:keymaker.db\"\n")
+				execute(t, line)
+			})
+		}
+	}
+}
+
+func execute(t *testing.T, line string) {
+	t.Helper()
+	switch ours, is := strings.CutPrefix(line, "./keymaker "); {
+	case slices.Contains(byCI, line):
+		ci, err := os.ReadFile(filepath.Join(repository, ".ci/run"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if words := strings.Fields(line); !bytes.Contains(ci, []byte(strings.Join(words[:2], " "))) && !bytes.Contains(ci, []byte("ci:"+words[1])) {
+			t.Errorf(".ci/run does not execute %q", line)
+		}
+	case is && ours == "serve":
+		serve(t)
+	case is:
+		var out, errs bytes.Buffer
+		if status := command.Main(strings.Fields(ours), &command.Streams{Out: &out, Err: &errs}); status != 0 {
+			t.Errorf("exit status %d: %s%s", status, out.String(), errs.String())
+		}
+	case strings.HasPrefix(line, "curl "):
+		e := harness.Start(t)
+		path := strings.TrimPrefix(line, "curl https://matrix.example.com")
+		if a := e.Get(path); a.Status != http.StatusOK {
+			t.Errorf("%s: status %d", path, a.Status)
+		}
+	default:
+		if out, err := exec.CommandContext(context.Background(), "sh", "-c", here(line)).CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+	}
+}
