@@ -79,7 +79,7 @@ func (p *Provider) parameters(s *site, r Request) map[string]string {
 		params["code_challenge_method"] = "S256"
 	}
 	if r.MaxAge != nil {
-		params["max_age"] = strconv.FormatInt(int64(max(*r.MaxAge, 0)/time.Second), 10)
+		params["max_age"] = strconv.FormatInt(int64(*r.MaxAge/time.Second), 10)
 	}
 	if p.isGitHub() {
 		params["login"] = r.LoginHint // GitHub's name for it

@@ -250,6 +250,7 @@ func TestRefusals(t *testing.T) {
 	t.Run("the form of another browser signs nobody in", func(t *testing.T) {
 		p := newParty(t)
 		attacker, victim := demoidptest.Browser(t, redirectURI), demoidptest.Browser(t, redirectURI)
+		_ = p.open(t, victim).Body.Close()
 		form := p.open(t, attacker)
 		answer := demoidptest.Login(t, victim, form, "alice")
 		defer func() { _ = answer.Body.Close() }()

@@ -147,7 +147,7 @@ func (p *Provider) session(r *http.Request) (string, session) {
 }
 
 func (p *Provider) setCookie(w http.ResponseWriter, value string) {
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // not Secure where the demonstration is served over http
 		Name: p.cookie, Value: value, Path: "/",
 		HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		Secure: strings.HasPrefix(p.options.Issuer, "https:"),
