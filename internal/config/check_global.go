@@ -1,0 +1,107 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"keymaker/internal/secret"
+)
+
+// checkGlobal looks at the configuration as a whole.
+func checkGlobal(r *reader, n *node, path string) {
+	checkSecretFile(r, n, path)
+	if list := n.table()["identity_provider"]; list != nil {
+		checkIDs(r, list.list(), join(path, "identity_provider"))
+		checkDefaults(r, list.list(), join(path, "identity_provider"))
+	}
+}
+
+// checkSecretFile finds the master key, and reads it if it is there.
+func checkSecretFile(r *reader, n *node, path string) {
+	c, at := r.draft.config, n.at("secret_file")
+	file, isSQLite := sqlitePath(c.Database.URL)
+	if c.SecretFile == "" && isSQLite {
+		c.SecretFile = besides(file)
+	}
+	if c.SecretFile == "" {
+		if !n.has("secret_file") {
+			at = placeOfDatabase(n)
+			r.problem(at, join(path, "secret_file"), refuse("is missing: with PostgreSQL it must name a file with %d random bytes", secret.KeySize))
+		}
+		return
+	}
+	_, err := secret.ReadKey(c.SecretFile)
+	if err != nil && !(isSQLite && errors.Is(err, fs.ErrNotExist)) {
+		r.problem(at, join(path, "secret_file"), err)
+	}
+}
+
+// besides is the file of the master key for a SQLite database.
+func besides(database string) string {
+	file := strings.TrimSuffix(database, filepath.Ext(database)) + ".secret"
+	if file == database {
+		file += ".secret"
+	}
+	return file
+}
+
+func placeOfDatabase(global *node) place {
+	database := global.table()["database"]
+	switch {
+	case database == nil:
+		return global.place
+	case database.has("url"):
+		return database.at("url")
+	}
+	return database.at("url_file")
+}
+
+// checkIDs refuses a client id that two providers have.
+func checkIDs(r *reader, list []*node, path string) {
+	first := map[string]place{}
+	for i, n := range list {
+		id := r.draft.config.IdentityProviders[i].ClientID
+		at := n.at("client_id")
+		if other, taken := first[id]; taken && id != "" {
+			r.problem(at, fmt.Sprintf("%s.%d.client_id", path, i),
+				refuse("%s is already the client_id of the provider %s", quote(id), other.where()))
+			continue
+		}
+		first[id] = at
+	}
+}
+
+// checkDefaults refuses several default providers, and names them all.
+func checkDefaults(r *reader, list []*node, path string) {
+	var names []string
+	var last place
+	key := ""
+	for i, n := range list {
+		if p := r.draft.config.IdentityProviders[i]; p.Default {
+			last = n.at("default")
+			key = fmt.Sprintf("%s.%d.default", path, i)
+			names = append(names, quote(p.ClientID)+" "+last.where())
+		}
+	}
+	if len(names) > 1 {
+		r.problem(last, key, refuse("only one provider can be the default, and these are: %s", strings.Join(names, ", ")))
+	}
+}
+
+// where says where something was written, behind its name.
+func (p place) where() string {
+	if p.line > 0 {
+		return fmt.Sprintf("in line %d", p.line)
+	}
+	return "in " + p.file
+}
+
+// checkEndpoint warns of a setting that the embedded homeserver does not use.
+func checkEndpoint(r *reader, n *node, path string) {
+	if n.has("endpoint") && r.draft.config.Homeserver.Kind == "embedded" {
+		r.warn(n.at("endpoint"), join(path, "endpoint"), "is not used by the embedded homeserver")
+	}
+}

@@ -1,0 +1,234 @@
+package config
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"keymaker/internal/secret"
+)
+
+// whole is the file: the one definition of every key.
+var whole = section{sections: []section{{
+	key:     "global",
+	doc:     "The server.",
+	options: slices.Concat(serverOptions, tokenOptions, oidcOptions, tuwunelOptions),
+	sections: []section{
+		{key: "well_known", doc: "Where clients find this server.", options: wellKnownOptions},
+		{key: "database", doc: "Where everything is stored.", options: databaseOptions},
+		{key: "homeserver", doc: "The Matrix homeserver that the tokens are for.", options: homeserverOptions, check: checkEndpoint},
+		{
+			key:     "identity_provider",
+			doc:     "Where people prove who they are: one such block for each identity provider.",
+			options: providerOptions,
+			begin: func(d *draft) {
+				d.config.IdentityProviders = append(d.config.IdentityProviders, IdentityProvider{})
+				d.provider = &d.config.IdentityProviders[len(d.config.IdentityProviders)-1]
+			},
+			check: checkProvider,
+		},
+	},
+	check: checkGlobal,
+}}}
+
+var serverOptions = []option{
+	{
+		key: "server_name", required: true, sample: "example.com", shown: true,
+		takes: text(func(d *draft) *string { return &d.config.ServerName }, checkServerName),
+		doc:   "The Matrix server name: what follows the colon in @alice:example.com. It can never be changed.",
+	},
+	{
+		key: "address", fallback: []string{"127.0.0.1"},
+		takes: addresses(func(d *draft) *[]string { return &d.config.Address }),
+		doc: "The addresses to listen on, or a single one as a string. The server speaks plain HTTP: " +
+			"a reverse proxy in front of it brings TLS.",
+	},
+	{
+		key: "port", fallback: int64(8080),
+		takes: number(1, 65535, func(d *draft) *int { return &d.config.Port }),
+		doc:   "The TCP port to listen on.",
+	},
+	{
+		key: "trusted_proxies", fallback: []string{"127.0.0.0/8", "::1/128"},
+		takes: networks(func(d *draft) *[]netip.Prefix { return &d.config.TrustedProxies }),
+		doc: "The networks of the reverse proxies. X-Forwarded-For is believed only when it comes from one of them, " +
+			"and it decides only whose requests are counted for the rate limits.",
+	},
+	{
+		key: "secret_file", sample: "/var/lib/keymaker/keymaker.secret",
+		takes: text(func(d *draft) *string { return &d.config.SecretFile }, anything),
+		doc: "The file with the 32 random bytes that seal the private keys in the database. With SQLite it is by default " +
+			"the database file with the ending .secret, and made when it is missing; with PostgreSQL it must be set, " +
+			"to a file with the same bytes on every machine. Keep a copy: without it the database signs nothing.",
+	},
+	{
+		key: "log_level", fallback: "info",
+		takes: oneOf(func(d *draft) *string { return &d.config.LogLevel }, "debug", "info", "warn", "error"),
+		doc:   "What is logged: debug, info, warn or error, and whatever is worse. No level shows a secret.",
+	},
+	{
+		key: "log_format", fallback: "text",
+		takes: oneOf(func(d *draft) *string { return &d.config.LogFormat }, "text", "json"),
+		doc:   "How it is logged: text for people, json for machines.",
+	},
+	{
+		key: "shutdown_timeout", fallback: int64(30),
+		takes: seconds(0, func(d *draft) *time.Duration { return &d.config.ShutdownTimeout }),
+		doc:   "How long requests may take to end after the server was told to stop.",
+	},
+}
+
+var tokenOptions = []option{
+	{
+		key: "access_token_ttl", fallback: int64(300),
+		takes: seconds(1, func(d *draft) *time.Duration { return &d.config.AccessTokenTTL }),
+		doc: "How long an access token lives. Tuwunel's default is 604800; here clients refresh, and what " +
+			"is stolen is soon worth nothing.",
+	},
+	{
+		key: "refresh_token_ttl", fallback: int64(0),
+		takes: seconds(0, func(d *draft) *time.Duration { return &d.config.RefreshTokenTTL }),
+		doc:   "How long a refresh token lives. 0: it never expires, so that a phone in a drawer keeps its session.",
+	},
+	{
+		key: "refresh_token_idle_only", fallback: true,
+		takes: flag(func(d *draft) *bool { return &d.config.RefreshTokenIdleOnly }),
+		doc:   "Whether each use of a refresh token begins its lifetime again. With false the session ends when it is that old.",
+	},
+	{
+		key: "login_token_ttl", fallback: int64(60000),
+		takes: milliseconds(1, func(d *draft) *time.Duration { return &d.config.LoginTokenTTL }),
+		doc: "How long the loginToken of the legacy single sign-on can be used. Tuwunel's default is 120000; " +
+			"a client uses it within a second.",
+	},
+}
+
+var oidcOptions = []option{
+	{
+		key: "oidc_require_pkce", fallback: true,
+		takes: flag(func(d *draft) *bool { return &d.config.OIDCRequirePKCE }),
+		doc:   "Whether clients must use PKCE. Every Matrix client does.",
+	},
+	{
+		key: "oidc_require_device_scope", fallback: false,
+		takes: flag(func(d *draft) *bool { return &d.config.OIDCRequireDeviceScope }),
+		doc:   "Whether clients must name their device in the scope. With false a client that names none is given one.",
+	},
+	{
+		key: "oidc_strict_scope", fallback: false,
+		takes: flag(func(d *draft) *bool { return &d.config.OIDCStrictScope }),
+		doc:   "Whether a scope that the server does not know refuses the request. With false it is left out of what is granted.",
+	},
+	{
+		key: "oidc_registration_access_token", sample: "a long random text",
+		takes: secretText(func(d *draft) *secret.Text { return &d.config.OIDCRegistrationAccessToken }, anything),
+		doc:   "The token that clients must present to register. Without one, any client may register, which Matrix clients count on.",
+	},
+	{
+		key: "oidc_registration_access_token_file", inline: "oidc_registration_access_token", sample: "/etc/keymaker/registration_token",
+		takes: secretFile(func(d *draft) *secret.Text { return &d.config.OIDCRegistrationAccessToken }, anything),
+		doc:   "The same, read from a file.",
+	},
+	{
+		key: "oidc_registration_allowed_redirect_hosts", fallback: []string{},
+		takes: texts(func(d *draft) *[]string { return &d.config.OIDCRegistrationAllowedRedirectHosts }, checkHost),
+		doc:   "The only hosts that the https redirect URIs of registered clients may have. Empty: any host.",
+	},
+	{
+		key: "oidc_registration_require_client_uri", fallback: true,
+		takes: flag(func(d *draft) *bool { return &d.config.OIDCRegistrationRequireClientURI }),
+		doc: "Whether clients must register their home page, which must have the host of their redirect URIs and is shown to people. " +
+			"Tuwunel's default is false; Matrix clients always send it, and without it a person cannot tell who asks.",
+	},
+	{
+		key: "oidc_rc_per_second", fallback: int64(10),
+		takes: number(0, 1_000_000, func(d *draft) *int { return &d.config.OIDCRatePerSecond }),
+		doc: "How many requests each second an IP address may send to the endpoints that start something: authorization, registration, code exchange. " +
+			"Refreshes are never limited. 0 switches the limits off, as is Tuwunel's default.",
+	},
+	{
+		key: "oidc_rc_burst_count", fallback: int64(100),
+		takes: number(0, 1_000_000, func(d *draft) *int { return &d.config.OIDCRateBurst }),
+		doc:   "How many of them it may send at once. 0 switches the limits off.",
+	},
+	{
+		key: "oidc_aware_preferred", fallback: true,
+		takes: flag(func(d *draft) *bool { return &d.config.OIDCAwarePreferred }),
+		doc: "Whether the legacy login tells clients that know OAuth to use it (MSC3824). Tuwunel's default is false; " +
+			"a client that can do better should.",
+	},
+}
+
+// tuwunelOptions are keys that a file of Tuwunel's may have and that need not
+// be removed from it.
+var tuwunelOptions = []option{
+	{
+		key: "refresh_token_hard_logout", takes: noEffect(aFlag), sample: false,
+		instead: "when a refresh token expires, the device stays, and the client keeps its encryption keys",
+	},
+	{
+		key: "refresh_token_reuse_grace", takes: noEffect(aNumber), sample: int64(15),
+		instead: "the previous refresh token works until its successor has been used, however long that takes",
+	},
+	{
+		key: "refresh_token_reuse_revoke", takes: noEffect(aFlag), sample: true,
+		instead: "a refresh token that comes back after its successor was used ends the session's tokens and keeps the device",
+	},
+	{
+		key: "oidc_native_auth", takes: noEffect(aFlag), sample: false,
+		instead: "people sign in at an identity provider, and nowhere else",
+	},
+	{
+		key: "single_sso", takes: noEffect(aFlag), sample: false,
+		instead: "clients list every identity provider, and the bare redirect goes to the default one or asks the person",
+	},
+	{
+		key: "sso_custom_providers_page", takes: noEffect(aFlag), sample: false,
+		instead: "the page to choose an identity provider is this server's own",
+	},
+}
+
+var wellKnownOptions = []option{{
+	key: "client", sample: "https://matrix.example.com", shown: true,
+	takes: text(func(d *draft) *string { return &d.config.WellKnown.Client }, checkIssuer),
+	doc: "The URL of this server for clients, which is the issuer of its tokens. Scheme and host, perhaps a port and a final slash; " +
+		"it is advertised exactly as it is written here. https, or http on a loopback host. " +
+		"The OAuth server starts when this and an identity provider are set. With an identity provider alone, only the legacy login works.",
+}}
+
+var databaseOptions = []option{
+	{
+		key: "url", fallback: "sqlite:keymaker.db",
+		takes: secretText(func(d *draft) *secret.Text { return &d.config.Database.URL }, checkDatabase),
+		doc: "sqlite:PATH, relative to the working directory, or postgres://user:password@host/database, " +
+			"which any number of servers can share.",
+	},
+	{
+		key: "url_file", inline: "url", sample: "/etc/keymaker/database_url",
+		takes: secretFile(func(d *draft) *secret.Text { return &d.config.Database.URL }, checkDatabase),
+		doc:   "The same, read from a file.",
+	},
+}
+
+var homeserverOptions = []option{
+	{
+		key: "kind", fallback: "embedded",
+		takes: text(func(d *draft) *string { return &d.config.Homeserver.Kind }, checkHomeserver),
+		doc:   "embedded: this server answers what a client needs to log in and look itself up, alone.",
+	},
+	{
+		key: "endpoint", sample: "http://localhost:8008",
+		takes: text(func(d *draft) *string { return &d.config.Homeserver.Endpoint }, checkPlainURL),
+		doc:   "Where the homeserver answers. Not used by the embedded one.",
+	},
+	{
+		key: "secret", sample: "a long random text",
+		takes: secretText(func(d *draft) *secret.Text { return &d.config.Homeserver.Secret }, anything),
+		doc:   "What the homeserver presents when it asks about a token. Without it, only registered clients with a secret may ask.",
+	},
+	{
+		key: "secret_file", inline: "secret", sample: "/etc/keymaker/homeserver_secret",
+		takes: secretFile(func(d *draft) *secret.Text { return &d.config.Homeserver.Secret }, anything),
+		doc:   "The same, read from a file.",
+	},
+}
