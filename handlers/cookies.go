@@ -45,6 +45,7 @@ func (c cookies) browserName() string { return c.prefix + "keymaker_browser" }
 func (c cookies) sessionName() string { return c.prefix + "keymaker_session" }
 
 func (c cookies) set(w http.ResponseWriter, name, value string, life time.Duration) {
+	//nolint:gosec // G124: on http, which only a loopback issuer may have, a secure cookie is dropped
 	http.SetCookie(w, &http.Cookie{
 		Name: name, Value: value, Path: "/", Secure: c.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode, MaxAge: int(life / time.Second),
 	})

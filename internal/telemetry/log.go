@@ -19,5 +19,5 @@ func NewLogger(w io.Writer, format, level string) (*slog.Logger, error) {
 	if format == "json" {
 		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l})), nil
 	}
-	return slog.New(tint.NewHandler(w, &tint.Options{Level: l, NoColor: true})), nil
+	return slog.New(tint.NewTextHandler(w, &tint.Options{Level: l, NoColor: true})), nil
 }
