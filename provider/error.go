@@ -69,10 +69,11 @@ func AsError(err error) *Error {
 		return ours
 	case errors.As(err, &badScope):
 		return oauthError(http.StatusBadRequest, "invalid_scope", "%s", badScope.Error())
-	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrNotFound):
-		return invalidGrant("The code or token was used, revoked or has expired.").because(err)
 	case errors.As(err, &theirs) && theirs.StatusCode() < http.StatusInternalServerError:
 		return fromFosite(theirs).because(err)
+	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrNotFound):
+		// fosite calls a lost race a server error.
+		return invalidGrant("The code or token was used, revoked or has expired.").because(err)
 	}
 	return unavailable(err)
 }
