@@ -4,6 +4,9 @@ import (
 	"context"
 	"crypto/subtle"
 	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/ory/fosite"
 
@@ -39,18 +42,50 @@ func (p *Provider) authenticateClient(ctx context.Context, r *http.Request) (fos
 	return p.fosite.AuthenticateClient(ctx, r, r.PostForm)
 }
 
-// checkCredentials refuses what fosite lets pass: two methods in one request,
-// and a request that names no client at all.
+// asRegistered is fosite's authentication of a client with a rule that it
+// lacks: a client without a secret does not use Basic, not even with an empty
+// password.
+func (p *Provider) asRegistered(ctx context.Context, r *http.Request, form url.Values) (fosite.Client, error) {
+	client, err := p.fosite.DefaultClientAuthenticationStrategy(ctx, r, form)
+	if err != nil {
+		return nil, err
+	}
+	if _, _, basic := r.BasicAuth(); basic && client.IsPublic() {
+		return nil, fosite.ErrInvalidClient.WithHint("The client has no secret: it sends its client_id in the form.")
+	}
+	return client, nil
+}
+
+// checkCredentials refuses what fosite lets pass: two methods or two clients in
+// one request, a header that cannot be read, and a request that names no client
+// at all.
 func checkCredentials(r *http.Request) *Error {
-	_, _, basic := r.BasicAuth()
-	post := r.PostForm.Get("client_secret") != ""
+	form := r.PostForm
+	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if strings.EqualFold(scheme, "Basic") {
+		return checkBasic(r)
+	}
 	switch {
-	case basic && post:
-		return invalidRequest("The request authenticates the client twice: use either the Authorization header or client_secret.")
-	case !basic && r.PostForm.Get("client_id") == "" && r.PostForm.Get("client_assertion") == "":
-		return invalidRequest("The client_id is missing.")
-	case r.PostForm.Get("client_assertion") != "" || r.PostForm.Get("client_assertion_type") != "":
+	case form.Get("client_assertion") != "" || form.Get("client_assertion_type") != "":
 		return oauthError(http.StatusUnauthorized, "invalid_client", "Client assertions are not supported: use client_secret_basic, client_secret_post or none.")
+	case form.Get("client_id") == "":
+		return invalidRequest("The client_id is missing.")
+	}
+	return nil
+}
+
+// checkBasic reads Basic credentials, which are form-encoded (RFC 6749 §2.3.1).
+func checkBasic(r *http.Request) *Error {
+	encoded, _, ok := r.BasicAuth()
+	id, err := url.QueryUnescape(encoded)
+	inForm := r.PostForm.Get("client_id")
+	switch {
+	case r.PostForm.Get("client_secret") != "" || r.PostForm.Get("client_assertion") != "":
+		return invalidRequest("The request authenticates the client twice: use either the Authorization header or the form.")
+	case !ok || err != nil || !utf8.ValidString(id) || strings.ContainsRune(id, 0):
+		return oauthError(http.StatusUnauthorized, "invalid_client", "The Authorization header does not hold a client_id and a secret.")
+	case inForm != "" && inForm != id:
+		return invalidRequest("The request names two clients: one in the Authorization header, another in the form.")
 	}
 	return nil
 }

@@ -88,6 +88,7 @@ func (p *Provider) compose(key []byte) fosite.OAuth2Provider {
 		MinParameterEntropy:           -1, // PKCE protects; a state is the client's own affair (conformance C-04)
 		RedirectSecureChecker:         registered,
 		ClientSecretsHasher:           secretHasher{},
+		ClientAuthenticationStrategy:  p.asRegistered,
 		DisableRefreshTokenValidation: true,
 		SendDebugMessagesToClients:    false,
 		TokenURL:                      p.endpoint("/token"),
