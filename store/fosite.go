@@ -76,17 +76,19 @@ func (f Fosite) CreateAuthorizeCodeSession(ctx context.Context, hash string, r f
 // one that was on its way it is merely void (conformance D-18, D-19).
 func (f Fosite) GetAuthorizeCodeSession(ctx context.Context, hash string, _ fosite.Session) (fosite.Requester, error) {
 	x := exchangeFrom(ctx)
-	if x.code == nil || string(x.code.CodeHash) != hash || f.codeExpired(x.code) {
+	switch {
+	case x.code == nil || string(x.code.CodeHash) != hash:
+		return nil, errCode(fosite.ErrNotFound)
+	case x.code.RedeemedAt == nil && !f.codeExpired(x.code):
+		return f.codeRequest(x), nil
+	case x.code.RedeemedAt == nil || x.Arrived.UnixMilli() <= *x.code.RedeemedAt || !presentedBy(ctx, x.client):
 		return nil, errCode(fosite.ErrNotFound)
 	}
-	if x.code.RedeemedAt != nil {
-		if x.Arrived.UnixMilli() <= *x.code.RedeemedAt || !presentedBy(ctx, x.client) {
-			return nil, errCode(fosite.ErrNotFound)
-		}
-		x.reason = EndCodeReplayed
-		return f.codeRequest(x), fosite.ErrInvalidatedAuthorizeCode
+	// fosite would end the session too, but take no notice if that failed.
+	if err := f.EndSession(ctx, x.code.SessionID, End{Reason: EndCodeReplayed, Actor: ActorServer, KeepDevice: true}); err != nil {
+		return nil, err
 	}
-	return f.codeRequest(x), nil
+	return f.codeRequest(x), fosite.ErrInvalidatedAuthorizeCode
 }
 
 func (f Fosite) codeRequest(x *Exchange) *fosite.Request {
