@@ -14,6 +14,9 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := s.Provider.MayIntrospect(r.Context(), r); err != nil {
+		if provider.AsError(err).Status == http.StatusUnauthorized {
+			w.Header().Set("WWW-Authenticate", "Bearer") // unless the caller used another scheme
+		}
 		s.oauthFailure(w, r, err)
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"keymaker/provider"
 	"keymaker/provider/errtext"
@@ -21,17 +22,22 @@ func (s *Server) oauthFailure(w http.ResponseWriter, r *http.Request, err error)
 	if e.Temporary() {
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 	}
-	if e.Status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", challenge(r, e.Code))
+	if c := challenge(r, e.Code); e.Status == http.StatusUnauthorized && c != "" {
+		w.Header().Set("WWW-Authenticate", c)
 	}
 	writeJSON(w, e.Status, map[string]string{"error": e.Code, "error_description": e.Description})
 }
 
 // challenge is the WWW-Authenticate header of a 401: of the scheme that the
-// client used (RFC 6749 §5.2, RFC 6750 §3).
+// client used (RFC 6749 §5.2, RFC 6750 §3). To a client that used none in the
+// header it is empty, for a browser would ask the person for a password.
 func challenge(r *http.Request, code string) string {
-	if _, _, basic := r.BasicAuth(); basic || code == "invalid_client" {
+	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	switch {
+	case strings.EqualFold(scheme, "Basic"):
 		return `Basic realm="keymaker", charset="UTF-8"`
+	case code == "invalid_client":
+		return ""
 	}
 	return `Bearer error="` + code + `"`
 }
