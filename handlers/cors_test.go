@@ -1,0 +1,188 @@
+package handlers_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"keymaker/internal/harness"
+)
+
+const (
+	tokenPath    = "/_tuwunel/oidc/token"
+	revokePath   = "/_tuwunel/oidc/revoke"
+	userinfoPath = "/_tuwunel/oidc/userinfo"
+	jwksPath     = "/_tuwunel/oidc/jwks"
+	registerPath = "/_tuwunel/oidc/registration"
+	ssoPath      = "/_matrix/client/v3/login/sso/redirect"
+	whoamiPath   = "/_matrix/client/v3/account/whoami"
+)
+
+// webOrigin is where the web client of the tests is loaded from.
+const webOrigin = "https://app.example.com"
+
+// expectCORS wants the headers that let a web client read an answer.
+func expectCORS(t *testing.T, a harness.Answer) {
+	t.Helper()
+	if got := a.Header.Get("Access-Control-Allow-Origin"); got != "*" {
+		t.Errorf("Access-Control-Allow-Origin is %q, want *", got)
+	}
+	for name, want := range map[string]string{
+		"Access-Control-Allow-Methods": "GET, POST, PUT, DELETE, OPTIONS",
+		"Access-Control-Allow-Headers": "X-Requested-With, Content-Type, Authorization",
+	} {
+		if got := a.Header.Get(name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	expectNoCredentials(t, a)
+}
+
+func expectNoCredentials(t *testing.T, a harness.Answer) {
+	t.Helper()
+	if got := a.Header.Get("Access-Control-Allow-Credentials"); got != "" {
+		t.Errorf("Access-Control-Allow-Credentials is %q (A-40)", got)
+	}
+	if a.Header.Get("Access-Control-Allow-Origin") != "" && a.Header.Get("Set-Cookie") != "" {
+		t.Errorf("an answer for every origin sets a cookie (A-40)")
+	}
+}
+
+// webAnswers are requests of a web client, with the status they end in.
+var webAnswers = []struct {
+	name         string
+	method, path string
+	kind, body   string // Content-Type and body
+	status       int
+}{
+	{"A-30: metadata", http.MethodGet, metadataPath, "", "", 200},
+	{"A-30: metadata by another method", http.MethodDelete, metadataPath, "", "", 405},
+	{"A-30: OpenID discovery", http.MethodGet, discoveryPath, "", "", 200},
+	{"A-30: an unknown well-known", http.MethodGet, "/.well-known/nothing", "", "", 404},
+	{"A-30: the client well-known", http.MethodGet, "/.well-known/matrix/client", "", "", 200},
+	{"A-30: the issuer", http.MethodGet, issuerPath, "", "", 200},
+	{"A-31: a registration", http.MethodPost, registerPath, "application/json", harness.WebClient, 201},
+	{"A-31: a refused registration", http.MethodPost, registerPath, "application/json", "{}", 400},
+	{"A-31: a registration by another method", http.MethodGet, registerPath, "", "", 405},
+	{"A-32 A-39 D-05: a refused token request", http.MethodPost, tokenPath, form, "grant_type=refresh_token&refresh_token=nonsense", 400},
+	{"A-32 A-39 D-05: an unknown client", http.MethodPost, tokenPath, form, "grant_type=refresh_token&refresh_token=nonsense&client_id=nobody", 401},
+	{"A-32 A-39 D-05: a token request by GET", http.MethodGet, tokenPath, "", "", 405},
+	{"A-33: a revocation", http.MethodPost, revokePath, form, "token=nonsense", 200},
+	{"A-33 A-39: a refused revocation", http.MethodPost, revokePath, form, "", 400},
+	{"A-35: the key set", http.MethodGet, jwksPath, "", "", 200},
+	{"A-35 A-39: userinfo without a token", http.MethodGet, userinfoPath, "", "", 401},
+	{"A-39: whoami without a token", http.MethodGet, whoamiPath, "", "", 401},
+	{"A-39: an unknown Matrix path", http.MethodGet, "/_matrix/client/v3/nothing", "", "", 404},
+	{"A-39: a Matrix path by another method", http.MethodDelete, whoamiPath, "", "", 405},
+	{"A-39: the login flows", http.MethodGet, "/_matrix/client/v3/login", "", "", 200},
+	{"A-39: a refused login", http.MethodPost, "/_matrix/client/v3/login", "application/json", "{}", 400},
+	{"A-39: a refused legacy refresh", http.MethodPost, "/_matrix/client/v3/refresh", "application/json", "{}", 400},
+	{"A-39: a refused logout", http.MethodPost, "/_matrix/client/v3/logout", "application/json", "{}", 401},
+}
+
+func TestCORS(t *testing.T) {
+	e := harness.Start(t)
+	for _, tt := range webAnswers {
+		t.Run(tt.name+" can be read by every origin", func(t *testing.T) {
+			a := e.For(t).Do(tt.method, tt.path, map[string]string{"Origin": webOrigin, "Content-Type": tt.kind, "Cookie": "keymaker_session=x"}, tt.body)
+			if a.Status != tt.status {
+				t.Errorf("status %d, want %d: %s", a.Status, tt.status, a.Body)
+			}
+			expectCORS(t, a)
+		})
+		t.Run(tt.name+": the preflight is answered before anything is looked at (A-39)", func(t *testing.T) {
+			a := e.For(t).Do(http.MethodOptions, tt.path, map[string]string{
+				"Origin": webOrigin, "Access-Control-Request-Method": tt.method, "Access-Control-Request-Headers": "authorization,content-type",
+			}, "")
+			if a.Status != http.StatusNoContent || len(a.Body) > 0 {
+				t.Errorf("status %d, body %q", a.Status, a.Body)
+			}
+			expectCORS(t, a)
+		})
+	}
+}
+
+func TestCORSOfSuccesses(t *testing.T) {
+	e := harness.Start(t)
+	id, _ := e.Register(harness.WebClient)
+	r := e.NewRequest(id, "openid "+harness.ScopeStable+"CORSDEVICE")
+	code := e.NewBrowser().Approve(r, "alice").Get("code")
+	exchanged := e.Exchange(r, code)
+	refreshed := e.Refresh(id, exchanged.Text("refresh_token"))
+	tests := []struct {
+		name string
+		a    harness.Answer
+	}{
+		{"A-32: a code exchange", exchanged},
+		{"A-32: a refresh", refreshed},
+		{"A-35: userinfo", e.As(refreshed.Text("access_token"), http.MethodGet, userinfoPath, "")},
+		{"A-39: whoami", e.WhoAmI(refreshed.Text("access_token"))},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name+" can be read by every origin", func(t *testing.T) {
+			if tt.a.Status != http.StatusOK {
+				t.Errorf("status %d: %s", tt.a.Status, tt.a.Body)
+			}
+			expectCORS(t, tt.a)
+		})
+	}
+}
+
+func TestCORSIsNotForPagesAndServers(t *testing.T) {
+	e := harness.Start(t)
+	id, _ := e.Register(harness.WebClient)
+	authorize := "/_tuwunel/oidc/authorize?" + e.NewRequest(id, harness.ScopeStable+"PAGEDEVICE").Values.Encode()
+	callback := "/_matrix/client/unstable/login/sso/callback/" + e.IDP.ClientID
+	tests := []struct{ name, method, path string }{
+		{"A-37: authorization", http.MethodGet, authorize},
+		{"A-37: a refused authorization", http.MethodGet, "/_tuwunel/oidc/authorize"},
+		{"A-37: an authorization by POST", http.MethodPost, "/_tuwunel/oidc/authorize"},
+		{"A-37: consent", http.MethodGet, "/_tuwunel/oidc/_complete?oidc_req_id=x"},
+		{"A-37: an answer to consent", http.MethodPost, "/_tuwunel/oidc/_complete"},
+		{"A-37: the SSO redirect", http.MethodGet, ssoPath + "?redirectUrl=https%3A%2F%2Fapp.example.com%2F"},
+		{"A-37: the SSO redirect to a provider", http.MethodGet, ssoPath + "/" + e.IDP.ClientID + "?redirectUrl=https%3A%2F%2Fapp.example.com%2F"},
+		{"A-37: the provider's callback", http.MethodGet, callback + "?code=x&state=y"},
+		{"A-37: the legacy confirmation", http.MethodGet, "/_matrix/client/unstable/login/sso/confirm?oidc_req_id=x"},
+		{"A-37: a page that is not there", http.MethodGet, "/nothing"},
+		{"A-36: introspection", http.MethodPost, "/_tuwunel/oidc/introspect"},
+		{"A-36: introspection at Synapse's path", http.MethodPost, "/oauth2/introspect"},
+	}
+	for _, tt := range tests {
+		for _, method := range []string{tt.method, http.MethodOptions} {
+			t.Run(tt.name+" says nothing of CORS to "+method, func(t *testing.T) {
+				a := e.For(t).Do(method, tt.path, map[string]string{"Origin": webOrigin, "Access-Control-Request-Method": tt.method}, "")
+				if a.Status == http.StatusNoContent {
+					t.Errorf("status %d", a.Status)
+				}
+				for name := range a.Header {
+					if strings.HasPrefix(name, "Access-Control-") {
+						t.Errorf("%s: %s", name, a.Header.Get(name))
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestPreflightsSpendNothing(t *testing.T) {
+	e := harness.Start(t)
+	const burst = 100 // the default of oidc_rc_burst_count
+	t.Run("A-39: preflights do not count as registrations", func(t *testing.T) {
+		e := e.For(t)
+		for range 2 * burst {
+			e.Do(http.MethodOptions, registerPath, map[string]string{"Origin": webOrigin}, "")
+		}
+		e.Register(harness.WebClient)
+	})
+	t.Run("A-39: an answer of the rate limit can be read by every origin", func(t *testing.T) {
+		e := e.For(t)
+		var a harness.Answer
+		for range burst + 1 {
+			a = e.Do(http.MethodPost, registerPath, map[string]string{"Origin": webOrigin, "Content-Type": "application/json"}, harness.WebClient)
+		}
+		if a.Status != http.StatusTooManyRequests {
+			t.Fatalf("status %d after %d registrations: %s", a.Status, burst+1, a.Body)
+		}
+		expectCORS(t, a)
+	})
+}

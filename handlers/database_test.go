@@ -1,0 +1,48 @@
+package handlers_test
+
+import (
+	"database/sql"
+	"slices"
+	"strings"
+
+	"keymaker/internal/harness"
+)
+
+// database is the server's database behind its back: for what no request can
+// look at, and for what only an administrator or a fault can do.
+func database(e *harness.Env) *sql.DB {
+	e.T.Helper()
+	driver, source := "pgx", e.Database
+	if path, ok := strings.CutPrefix(e.Database, "sqlite:"); ok {
+		driver, source = "sqlite", path // modernc's, in a build without cgo
+		if slices.Contains(sql.Drivers(), "sqlite3") {
+			driver = "sqlite3"
+		}
+	}
+	db, err := sql.Open(driver, source)
+	if err != nil {
+		e.T.Fatalf("open the database: %v", err)
+	}
+	db.SetMaxOpenConns(1)
+	e.T.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// execute runs a statement behind the server's back.
+func execute(e *harness.Env, statement string, args ...any) {
+	e.T.Helper()
+	if _, err := database(e).ExecContext(e.T.Context(), statement, args...); err != nil {
+		e.T.Fatalf("%s: %v", statement, err)
+	}
+}
+
+// broken makes a kind of write ("INSERT ON devices") fail on SQLite, as a full
+// disk would, until repair is called.
+func broken(e *harness.Env, write string) (repair func()) {
+	e.T.Helper()
+	execute(e, "CREATE TRIGGER broken BEFORE "+write+" BEGIN SELECT RAISE(ABORT, 'disk I/O error'); END")
+	return func() {
+		e.T.Helper()
+		execute(e, "DROP TRIGGER broken")
+	}
+}

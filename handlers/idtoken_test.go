@@ -1,0 +1,265 @@
+package handlers_test
+
+import (
+	"crypto"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	jose "github.com/go-jose/go-jose/v4"
+
+	"keymaker/internal/harness"
+)
+
+// claimsOf are the claims of an ID token, unverified.
+func claimsOf(t *testing.T, token string) map[string]any {
+	t.Helper()
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		t.Fatalf("no JWT: %q", token)
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		t.Fatalf("payload of a JWT: %v", err)
+	}
+	var claims map[string]any
+	if err := json.Unmarshal(payload, &claims); err != nil {
+		t.Fatalf("claims of a JWT: %v", err)
+	}
+	return claims
+}
+
+// verify checks an ID token as a relying party does: discovery, key set,
+// signature, issuer, audience, expiry.
+func verify(t *testing.T, e *harness.Env, clientID, token string) (*oidc.IDToken, error) {
+	t.Helper()
+	rp, err := oidc.NewProvider(t.Context(), e.Issuer)
+	if err != nil {
+		t.Fatalf("discover: %v", err)
+	}
+	return rp.Verifier(&oidc.Config{ClientID: clientID, Now: e.Clock.Now}).Verify(t.Context(), token)
+}
+
+func keySet(t *testing.T, e *harness.Env) *jose.JSONWebKeySet {
+	t.Helper()
+	set := new(jose.JSONWebKeySet)
+	if err := json.Unmarshal(e.Get(jwksPath).Body, set); err != nil {
+		t.Fatalf("key set: %v", err)
+	}
+	return set
+}
+
+func TestIDToken(t *testing.T) {
+	e := harness.Start(t)
+	id, _ := e.Register(harness.WebClient)
+	r := e.NewRequest(id, "openid "+harness.ScopeStable+"IDTOKENDEVICE")
+	r.Values.Set("nonce", "n-0S6_WzA2Mj")
+	signedIn := e.Clock.Now()
+	code := e.NewBrowser().Approve(r, "alice").Get("code")
+	e.Clock.Advance(30 * time.Second)
+	a := e.Exchange(r, code)
+	token, err := verify(t, e, id, a.Text("id_token"))
+	if err != nil {
+		t.Fatalf("verify the ID token: %v", err)
+	}
+	claims := claimsOf(t, a.Text("id_token"))
+
+	t.Run("F-30: it verifies against the key set, with iss, aud, exp and iat", func(t *testing.T) {
+		if token.Issuer != e.Issuer || len(token.Audience) != 1 || token.Audience[0] != id {
+			t.Errorf("iss %q, aud %q", token.Issuer, token.Audience)
+		}
+		now := e.Clock.Now().Unix()
+		if claims["iat"] != float64(now) || token.Expiry.Unix() <= now {
+			t.Errorf("iat %v, exp %v, now %d", claims["iat"], token.Expiry.Unix(), now)
+		}
+	})
+	t.Run("F-30: sub is the Matrix user id", func(t *testing.T) {
+		if token.Subject != "@alice:example.org" {
+			t.Errorf("sub %q", token.Subject)
+		}
+	})
+	t.Run("F-30: nonce is the request's", func(t *testing.T) {
+		if token.Nonce != "n-0S6_WzA2Mj" {
+			t.Errorf("nonce %q", token.Nonce)
+		}
+	})
+	t.Run("F-30: at_hash is that of the access token", func(t *testing.T) {
+		if err := token.VerifyAccessToken(a.Text("access_token")); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("F-30: auth_time is when the person signed in, not when the code was exchanged", func(t *testing.T) {
+		at, _ := claims["auth_time"].(float64)
+		if d := int64(at) - signedIn.Unix(); d < -1 || d > 1 {
+			t.Errorf("auth_time is %d s away from the sign-in", d)
+		}
+	})
+	t.Run("F-30: it is no proof for another client", func(t *testing.T) {
+		if _, err := verify(t, e, "another", a.Text("id_token")); err == nil {
+			t.Error("accepted")
+		}
+	})
+	t.Run("F-31: it is signed with ES256 by a key of the set", func(t *testing.T) {
+		jws, err := jose.ParseSigned(a.Text("id_token"), []jose.SignatureAlgorithm{jose.ES256})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kid := jws.Signatures[0].Header.KeyID; len(keySet(t, e).Key(kid)) != 1 {
+			t.Errorf("kid %q is not in the key set", kid)
+		}
+	})
+	t.Run("F-33: an altered one does not verify", func(t *testing.T) {
+		parts := strings.Split(a.Text("id_token"), ".")
+		forged := strings.Replace(string(decode(t, parts[1])), "@alice:", "@admin:", 1)
+		parts[1] = base64.RawURLEncoding.EncodeToString([]byte(forged))
+		if _, err := verify(t, e, id, strings.Join(parts, ".")); err == nil {
+			t.Error("accepted")
+		}
+	})
+	t.Run("F-30: it expires", func(t *testing.T) {
+		e.Clock.Advance(token.Expiry.Sub(e.Clock.Now()) + time.Second)
+		if _, err := verify(t, e, id, a.Text("id_token")); err == nil {
+			t.Error("accepted after its end")
+		}
+	})
+}
+
+func decode(t *testing.T, part string) []byte {
+	t.Helper()
+	raw, err := base64.RawURLEncoding.DecodeString(part)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+func TestIDTokenIsForOpenID(t *testing.T) {
+	e := harness.Start(t)
+	id, _ := e.Register(harness.WebClient)
+	tests := []struct {
+		name, scope string
+		want        bool
+	}{
+		{"D-10 F-32: openid gives one", "openid", true},
+		{"F-36: openid beside the unstable Matrix scopes gives one", "openid " + harness.ScopeUnstable + "OLDELEMENT", true},
+		{"F-32: no openid gives none", harness.ScopeStable + "PLAINDEVICE", false},
+		{"F-32: what only contains openid gives none", harness.ScopeStable + "openid-device", false},
+		{"F-32: what only begins with openid gives none", "openidx " + harness.ScopeStable + "OTHERDEVICE", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tokens := e.For(t).LogInWith(e.NewRequest(id, tt.scope), "alice")
+			if got := tokens.IDToken != ""; got != tt.want {
+				t.Fatalf("ID token: %v, want %v", got, tt.want)
+			}
+			if !tt.want {
+				return
+			}
+			token, err := verify(t, e, id, tokens.IDToken)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, ok := claimsOf(t, tokens.IDToken)["nonce"]; ok || token.Nonce != "" {
+				t.Error("F-30: there is a nonce though none was sent")
+			}
+		})
+	}
+	t.Run("F-35: a refresh gives none", func(t *testing.T) {
+		e := e.For(t)
+		tokens := e.LogIn("bob", "REFRESHDEVICE")
+		if again := e.MustRefresh(tokens.ClientID, tokens.Refresh); again.IDToken != "" {
+			t.Error("there is one")
+		}
+	})
+}
+
+func TestKeySet(t *testing.T) {
+	e := harness.Start(t)
+	a := e.Get(jwksPath)
+	t.Run("F-33: it is JSON", func(t *testing.T) {
+		if a.Status != http.StatusOK || a.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("status %d, Content-Type %q", a.Status, a.Header.Get("Content-Type"))
+		}
+	})
+	t.Run("F-34: it may be cached for fifteen minutes", func(t *testing.T) {
+		if got := a.Header.Get("Cache-Control"); got != "public, max-age=900" {
+			t.Errorf("Cache-Control is %q", got)
+		}
+	})
+	var doc struct {
+		Keys []map[string]any `json:"keys"`
+	}
+	if err := json.Unmarshal(a.Body, &doc); err != nil || len(doc.Keys) != 1 {
+		t.Fatalf("%v: %s", err, a.Body)
+	}
+	t.Run("F-33: a key has kty, use, alg, kid and its public half, and nothing else", func(t *testing.T) {
+		key := doc.Keys[0]
+		for name, want := range map[string]string{"kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256"} {
+			if key[name] != want {
+				t.Errorf("%s is %v, want %s", name, key[name], want)
+			}
+		}
+		for name := range key {
+			switch name {
+			case "kty", "crv", "use", "alg", "kid", "x", "y":
+			default:
+				t.Errorf("there is a member %s", name)
+			}
+		}
+	})
+	key := keySet(t, e).Keys[0]
+	t.Run("F-34: kid is the RFC 7638 thumbprint", func(t *testing.T) {
+		sum, err := key.Thumbprint(crypto.SHA256)
+		if err != nil || key.KeyID != base64.RawURLEncoding.EncodeToString(sum) {
+			t.Errorf("kid %q, thumbprint %q, %v", key.KeyID, base64.RawURLEncoding.EncodeToString(sum), err)
+		}
+	})
+	t.Run("F-34: the key is the same after a restart, and verifies what was signed before", func(t *testing.T) {
+		e := e.For(t)
+		tokens := e.LogIn("alice", "RESTARTDEVICE")
+		e.Restart()
+		if again := e.Get(jwksPath); string(again.Body) != string(a.Body) {
+			t.Errorf("was %s, is %s", a.Body, again.Body)
+		}
+		if _, err := verify(t, e, tokens.ClientID, tokens.IDToken); err != nil {
+			t.Errorf("the ID token of before: %v", err)
+		}
+		if again := e.LogIn("alice", "RESTARTDEVICE"); again.IDToken == "" {
+			t.Error("no ID token after the restart")
+		}
+	})
+	t.Run("F-34: another server has another key", func(t *testing.T) {
+		if other := harness.Start(t).Get(jwksPath); string(other.Body) == string(a.Body) {
+			t.Error("two servers share a key")
+		}
+	})
+}
+
+// TestKeyIsSealed looks for the private half in the database, as somebody who
+// has stolen a copy would.
+func TestKeyIsSealed(t *testing.T) {
+	e := harness.Start(t)
+	var kid, alg, state string
+	var sealed []byte
+	err := database(e).QueryRowContext(t.Context(), "SELECT kid, alg, state, key_sealed FROM oidc_signingkey").Scan(&kid, &alg, &state, &sealed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("F-33: oidc_signingkey has the one key of the set", func(t *testing.T) {
+		if key := keySet(t, e).Keys[0]; kid != key.KeyID || alg != "ES256" || state != "active" {
+			t.Errorf("kid %q, alg %q, state %q", kid, alg, state)
+		}
+	})
+	t.Run("F-33: what it holds is no private key by itself", func(t *testing.T) {
+		for i := range sealed {
+			if _, err := x509.ParsePKCS8PrivateKey(sealed[i:]); err == nil {
+				t.Errorf("there is a readable key from byte %d on", i)
+			}
+		}
+	})
+}

@@ -1,0 +1,552 @@
+package handlers_test
+
+import (
+	"encoding/base64"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"keymaker/internal/harness"
+	"keymaker/internal/secret"
+)
+
+// grant is a person's approval that a client can exchange for tokens.
+type grant struct {
+	harness.Request
+	code string
+}
+
+// approved walks a request of a client to its code.
+func approved(e *harness.Env, clientID, scope string) grant {
+	e.T.Helper()
+	r := e.NewRequest(clientID, scope)
+	return grant{r, e.NewBrowser().Approve(r, "alice").Get("code")}
+}
+
+// values are the parameters of the exchange.
+func (g grant) values() url.Values {
+	return url.Values{"grant_type": {"authorization_code"}, "code": {g.code}, "redirect_uri": {g.Redirect}, "client_id": {g.ClientID}, "code_verifier": {g.Verifier}}
+}
+
+// with is a copy of a form in which some parameters are others; an empty one is
+// left out.
+func with(form url.Values, pairs ...string) url.Values {
+	out := maps.Clone(form)
+	for i := 0; i < len(pairs); i += 2 {
+		out.Set(pairs[i], pairs[i+1])
+		if pairs[i+1] == "" {
+			out.Del(pairs[i])
+		}
+	}
+	return out
+}
+
+func expectAlive(t *testing.T, e *harness.Env, access string) {
+	t.Helper()
+	if a := e.WhoAmI(access); a.Status != http.StatusOK {
+		t.Errorf("the access token is refused: status %d: %s", a.Status, a.Body)
+	}
+}
+
+// expectDead wants an access token to be refused so that its client logs out.
+func expectDead(t *testing.T, e *harness.Env, access string) {
+	t.Helper()
+	a := e.WhoAmI(access)
+	harness.ExpectMatrixError(t, a, http.StatusUnauthorized, "M_UNKNOWN_TOKEN")
+	if soft, there := a.JSON()["soft_logout"]; there && soft != false {
+		t.Errorf("soft_logout is %v", soft)
+	}
+}
+
+func expectInvalidGrant(t *testing.T, a harness.Answer) {
+	t.Helper()
+	harness.ExpectOAuthError(t, a, http.StatusBadRequest, "invalid_grant")
+}
+
+func TestTokenMethods(t *testing.T) {
+	e := harness.Start(t)
+	for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodDelete, http.MethodPatch} {
+		t.Run("D-01: "+method+" is refused", func(t *testing.T) {
+			a := e.For(t).Do(method, tokenPath+"?grant_type=authorization_code", nil, "")
+			harness.ExpectOAuthError(t, a, http.StatusMethodNotAllowed, "invalid_request")
+			if a.Header.Get("Allow") != http.MethodPost {
+				t.Errorf("Allow is %q", a.Header.Get("Allow"))
+			}
+		})
+	}
+}
+
+func TestTokenEnvelope(t *testing.T) {
+	e := harness.Start(t)
+	id, _ := e.Register(harness.WebClient)
+	g := approved(e, id, harness.ScopeStable+"ENVELOPEDEV")
+	body := g.values().Encode()
+	tests := []struct {
+		name, path, kind, body string
+	}{
+		{"D-01: parameters in the query are not parameters", tokenPath + "?" + body, form, ""},
+		{"D-01: JSON is refused", tokenPath, "application/json", `{"grant_type":"authorization_code"}`},
+		{"D-01: multipart is refused", tokenPath, "multipart/form-data; boundary=x", "--x\r\nContent-Disposition: form-data; name=\"grant_type\"\r\n\r\nauthorization_code\r\n--x--\r\n"},
+		{"D-01: a body without a type is refused", tokenPath, "", body},
+		{"D-01: a body of a nonsense type is refused", tokenPath, "application/x-www-form-urlencoded;;;", body},
+		{"D-03: a form that cannot be parsed is refused", tokenPath, form, body + "&x=%zz"},
+		{"D-03: invalid UTF-8 is refused", tokenPath, form, body + "&x=%ff%fe"},
+		{"D-03: NUL is refused", tokenPath, form, strings.Replace(body, "client_id=", "client_id=%00", 1)},
+		{"D-03: an empty form is refused", tokenPath, form, ""},
+		{"D-03: an unknown parameter twice is refused", tokenPath, form, body + "&extra=1&extra=1"},
+		{"D-03: 1 MB is refused", tokenPath, form, body + "&x=" + strings.Repeat("x", 1<<20)},
+	}
+	for _, name := range []string{"grant_type", "code", "redirect_uri", "client_id", "code_verifier"} {
+		twice := body + "&" + name + "=" + url.QueryEscape(g.values().Get(name))
+		tests = append(tests, struct{ name, path, kind, body string }{"D-03: " + name + " twice is refused", tokenPath, form, twice})
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			a := e.For(t).Do(http.MethodPost, tt.path, map[string]string{"Content-Type": tt.kind}, tt.body)
+			harness.ExpectOAuthError(t, a, http.StatusBadRequest, "invalid_request")
+		})
+	}
+	t.Run("D-01: the query is ignored, a charset is allowed, and nothing above has used the code up", func(t *testing.T) {
+		a := e.For(t).Do(http.MethodPost, tokenPath+"?grant_type=password&client_id=nobody&code=x", map[string]string{"Content-Type": form + "; charset=UTF-8"}, body+"&unknown=1&empty=")
+		harness.ExpectJSON(t, a, http.StatusOK)
+	})
+}
+
+func TestTokenErrors(t *testing.T) {
+	e := harness.Start(t)
+	id, _ := e.Register(harness.WebClient)
+	g := approved(e, id, harness.ScopeStable+"ERRORDEVICE")
+	tests := []struct {
+		name   string
+		values url.Values
+		status int
+		code   string
+	}{
+		{"D-03: no grant_type", with(g.values(), "grant_type", ""), 400, "invalid_request"},
+		{"D-03: no code", with(g.values(), "code", ""), 400, "invalid_request"},
+		{"D-60: no client_id", with(g.values(), "client_id", ""), 400, "invalid_request"},
+		{"D-13: no redirect_uri", with(g.values(), "redirect_uri", ""), 400, "invalid_request"},
+		{"D-13: another redirect_uri", with(g.values(), "redirect_uri", harness.WebRedirect+"/"), 400, "invalid_grant"},
+		{"D-03: an unknown code", with(g.values(), "code", "kmc_"+secret.Token()), 400, "invalid_grant"},
+		{"D-03: a malformed code", with(g.values(), "code", "x"), 400, "invalid_grant"},
+		{"D-03: an unknown client", with(g.values(), "client_id", "nobody"), 401, "invalid_client"},
+		{"D-03: an unknown grant", with(g.values(), "grant_type", "urn:example:grant"), 400, "unsupported_grant_type"},
+		{"D-03: two grants in one", with(g.values(), "grant_type", "authorization_code refresh_token"), 400, "unsupported_grant_type"},
+		{"D-42: the password grant", url.Values{"grant_type": {"password"}, "username": {"alice"}, "password": {"x"}, "client_id": {id}}, 400, "unsupported_grant_type"},
+		{"D-41: client credentials are not offered", url.Values{"grant_type": {"client_credentials"}, "client_id": {id}}, 400, "unsupported_grant_type"},
+		{"D-40: the device grant is not offered", url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:device_code"}, "device_code": {"x"}, "client_id": {id}}, 400, "unsupported_grant_type"},
+		{"D-03: no refresh_token", url.Values{"grant_type": {"refresh_token"}, "client_id": {id}}, 400, "invalid_request"},
+		{"D-03: a malformed refresh_token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"kmr_x"}, "client_id": {id}}, 400, "invalid_grant"},
+		{"D-03: a code as refresh token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {g.code}, "client_id": {id}}, 400, "invalid_grant"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			a := e.For(t).Form(tokenPath, tt.values)
+			harness.ExpectOAuthError(t, a, tt.status, tt.code)
+			for name, v := range tt.values {
+				if name != "grant_type" && len(v[0]) > 10 && strings.Contains(string(a.Body), v[0]) {
+					t.Errorf("D-04: the answer repeats the %s: %s", name, a.Body)
+				}
+			}
+			if got := a.Header.Get("WWW-Authenticate"); got != "" {
+				t.Errorf("D-03: WWW-Authenticate %q makes browsers ask for a password, and Basic was not used", got)
+			}
+		})
+	}
+}
+
+func TestUnauthorizedClient(t *testing.T) {
+	e := harness.Start(t)
+	id, _ := e.Register(strings.Replace(harness.WebClient, `,"refresh_token"`, "", 1))
+	g := approved(e, id, harness.ScopeStable+"ONLYCODE")
+	a := e.Form(tokenPath, g.values())
+	t.Run("D-03: a client without the refresh grant gets no refresh token", func(t *testing.T) {
+		harness.ExpectJSON(t, a, http.StatusOK)
+		if a.Text("refresh_token") != "" {
+			t.Error("there is one")
+		}
+	})
+	t.Run("D-03: and may not refresh", func(t *testing.T) {
+		e := e.For(t)
+		other := e.LogIn("bob", "BOBSDEVICE")
+		harness.ExpectOAuthError(t, e.Refresh(id, other.Refresh), http.StatusBadRequest, "unauthorized_client")
+		e.MustRefresh(other.ClientID, other.Refresh)
+	})
+}
+
+func TestCodeExchange(t *testing.T) {
+	e := harness.Start(t)
+	id, _ := e.Register(harness.WebClient)
+	tests := []struct {
+		name, scope, want string
+		device, idToken   bool
+	}{
+		{"D-10: a Matrix client", harness.ScopeStable + "AAABBBCCCDDD", harness.ScopeStable + "AAABBBCCCDDD", true, false},
+		{"D-10: the unstable spelling is echoed", harness.ScopeUnstable + "AAABBBCCCEEE", harness.ScopeUnstable + "AAABBBCCCEEE", true, false},
+		{"D-10: with openid", "openid " + harness.ScopeStable + "AAABBBCCCFFF", "openid " + harness.ScopeStable + "AAABBBCCCFFF", true, true},
+		{"D-10: a plain relying party", "openid email", "openid email", false, true},
+		{"D-10: what is not known is not granted, and the answer says so", "email urn:example:unknown", "email", false, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e := e.For(t)
+			a := e.Form(tokenPath, approved(e, id, tt.scope).values())
+			harness.ExpectJSON(t, a, http.StatusOK)
+			wantMembers := []string{"access_token", "expires_in", "refresh_token", "scope", "token_type"}
+			if tt.idToken {
+				wantMembers = append(wantMembers, "id_token")
+			}
+			if got := slices.Sorted(maps.Keys(a.JSON())); !slices.Equal(got, slices.Sorted(slices.Values(wantMembers))) {
+				t.Errorf("members %v, want %v", got, wantMembers)
+			}
+			if !strings.EqualFold(a.Text("token_type"), "bearer") || a.Text("scope") != tt.want {
+				t.Errorf("token_type %q, scope %q, want Bearer and %q", a.Text("token_type"), a.Text("scope"), tt.want)
+			}
+			if got := a.JSON()["expires_in"]; got != 300.0 {
+				t.Errorf("D-27: expires_in is %v, want the number 300", got)
+			}
+			if tt.device {
+				expectAlive(t, e, a.Text("access_token"))
+			} else {
+				expectDead(t, e, a.Text("access_token"))
+			}
+		})
+	}
+}
+
+func TestDeviceOfAnExchange(t *testing.T) {
+	e := harness.Start(t)
+	name := strings.Repeat("Ä", 60) + strings.Repeat("b", 60)
+	id, _ := e.Register(strings.Replace(harness.WebClient, "My App", name, 1))
+	tokens := e.LogInWith(e.NewRequest(id, harness.ScopeStable+"AAABBBCCCDDD"), "alice")
+	t.Run("D-11 K-12: whoami works at once, with the device", func(t *testing.T) {
+		want := map[string]any{"user_id": "@alice:example.org", "device_id": "AAABBBCCCDDD", "is_guest": false}
+		if a := e.For(t).WhoAmI(tokens.Access); a.Status != http.StatusOK || !maps.Equal(a.JSON(), want) {
+			t.Errorf("status %d: %s", a.Status, a.Body)
+		}
+	})
+	t.Run("D-11 D-12: the device is there, named after the client in 100 characters", func(t *testing.T) {
+		a := e.For(t).As(tokens.Access, http.MethodGet, "/_matrix/client/v3/devices/AAABBBCCCDDD", "")
+		if want := string([]rune(name)[:100]); a.Status != http.StatusOK || a.Text("device_id") != "AAABBBCCCDDD" || a.Text("display_name") != want {
+			t.Errorf("status %d: %s", a.Status, a.Body)
+		}
+	})
+}
+
+func TestFailingExchange(t *testing.T) {
+	e := harness.Start(t)
+	id, _ := e.Register(harness.WebClient)
+	tests := []struct{ name, write string }{
+		{"D-11: while the device cannot be made there are no tokens, and the code stays good", "INSERT ON devices"},
+		{"D-11: while the session cannot be kept there are no tokens, and the code stays good", "INSERT ON sessions"},
+		{"D-11: while the tokens cannot be kept there are none, and the code stays good", "INSERT ON access_tokens"},
+		{"D-11: while the code cannot be used up there are no tokens", "UPDATE ON authorization_codes"},
+		{"D-11: while the audit log cannot be written there are no tokens", "INSERT ON audit_events"},
+	}
+	for i, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e := e.For(t)
+			g := approved(e, id, harness.ScopeStable+"FAILDEVICE"+string(rune('A'+i)))
+			repair := broken(e, tt.write)
+			a := e.Form(tokenPath, g.values())
+			repair()
+			harness.ExpectOAuthError(t, a, http.StatusServiceUnavailable, "temporarily_unavailable")
+			again := e.Form(tokenPath, g.values())
+			harness.ExpectJSON(t, again, http.StatusOK)
+			expectAlive(t, e, again.Text("access_token"))
+		})
+	}
+	t.Run("D-03 D-15: while a wrong verifier cannot use the code up, nothing is said about it", func(t *testing.T) {
+		e := e.For(t)
+		g := approved(e, id, harness.ScopeStable+"VERIFIERFAIL")
+		repair := broken(e, "UPDATE ON authorization_codes")
+		a := e.Form(tokenPath, with(g.values(), "code_verifier", secret.Token()))
+		repair()
+		harness.ExpectOAuthError(t, a, http.StatusServiceUnavailable, "temporarily_unavailable")
+	})
+	t.Run("D-03 D-18: while a replay cannot end the session, nothing is said about it", func(t *testing.T) {
+		e := e.For(t)
+		g := approved(e, id, harness.ScopeStable+"REPLAYFAIL")
+		first := e.Form(tokenPath, g.values())
+		e.Clock.Advance(time.Second)
+		repair := broken(e, "UPDATE ON sessions")
+		a := e.Form(tokenPath, g.values())
+		repair()
+		harness.ExpectOAuthError(t, a, http.StatusServiceUnavailable, "temporarily_unavailable")
+		expectAlive(t, e, first.Text("access_token"))
+		expectInvalidGrant(t, e.Form(tokenPath, g.values()))
+		expectDead(t, e, first.Text("access_token"))
+	})
+}
+
+func TestCodeOfAnotherClient(t *testing.T) {
+	e := harness.Start(t)
+	id, _ := e.Register(harness.WebClient)
+	other, _ := e.Register(strings.Replace(harness.WebClient, "My App", "Another", 1))
+	g := approved(e, id, harness.ScopeStable+"THIEFDEVICE")
+	t.Run("D-14: another client cannot exchange a code", func(t *testing.T) {
+		expectInvalidGrant(t, e.For(t).Form(tokenPath, with(g.values(), "client_id", other)))
+	})
+	t.Run("D-14: nor one with a wrong verifier use it up", func(t *testing.T) {
+		expectInvalidGrant(t, e.For(t).Form(tokenPath, with(g.values(), "client_id", other, "code_verifier", secret.Token())))
+	})
+	t.Run("D-14: its own client still can", func(t *testing.T) {
+		e := e.For(t)
+		a := e.Form(tokenPath, g.values())
+		harness.ExpectJSON(t, a, http.StatusOK)
+		e.Clock.Advance(time.Second)
+		expectInvalidGrant(t, e.Form(tokenPath, with(g.values(), "client_id", other)))
+		expectAlive(t, e, a.Text("access_token"))
+	})
+}
+
+func TestCodeVerifier(t *testing.T) {
+	e := harness.Start(t)
+	id, _ := e.Register(harness.WebClient)
+	tests := []struct {
+		name     string
+		verifier func(right string) string
+		code     string
+	}{
+		{"D-15: another verifier is refused", func(string) string { return secret.Token() }, "invalid_grant"},
+		{"D-15: no verifier is refused", func(string) string { return "" }, "invalid_request"},
+		{"D-15: the challenge is no verifier", harness.Challenge, "invalid_grant"},
+		{"D-15: a verifier of 42 characters is refused", func(right string) string { return right[:42] }, "invalid_grant"},
+		{"D-15: a verifier of 129 characters is refused", func(string) string { return strings.Repeat("a", 129) }, "invalid_grant"},
+		{"D-15: a verifier with other characters is refused", func(right string) string { return right + "+/" }, "invalid_grant"},
+	}
+	for i, tt := range tests {
+		t.Run(tt.name+", and uses the code up", func(t *testing.T) {
+			e := e.For(t)
+			g := approved(e, id, harness.ScopeStable+"VERIFIER"+string(rune('A'+i)))
+			harness.ExpectOAuthError(t, e.Form(tokenPath, with(g.values(), "code_verifier", tt.verifier(g.Verifier))), http.StatusBadRequest, tt.code)
+			expectInvalidGrant(t, e.Form(tokenPath, g.values()))
+		})
+	}
+	for _, length := range []int{43, 128} {
+		t.Run("D-15: verifiers of 43 and of 128 characters are good", func(t *testing.T) {
+			e := e.For(t)
+			r := e.NewRequest(id, harness.ScopeStable+"VERIFIERLEN")
+			r.Verifier = strings.Repeat("aZ0-._~b", 16)[:length]
+			r.Values.Set("code_challenge", harness.Challenge(r.Verifier))
+			expectAlive(t, e, e.LogInWith(r, "alice").Access)
+		})
+	}
+}
+
+func TestVerifierWithoutChallenge(t *testing.T) {
+	e := harness.Start(t, func(o *harness.Options) { o.Global = "oidc_require_pkce = false" })
+	id, _ := e.Register(harness.WebClient)
+	plain := func(e *harness.Env, device string) grant {
+		r := e.NewRequest(id, harness.ScopeStable+device)
+		r.Values.Del("code_challenge")
+		r.Values.Del("code_challenge_method")
+		return grant{r, e.NewBrowser().Approve(r, "alice").Get("code")}
+	}
+	t.Run("D-16: a verifier for a code without challenge is refused", func(t *testing.T) {
+		e := e.For(t)
+		g := plain(e, "DOWNGRADED")
+		a := e.Form(tokenPath, g.values())
+		expectInvalidGrant(t, a)
+	})
+	t.Run("D-16: without one the code is good, where the administrator does not demand PKCE", func(t *testing.T) {
+		e := e.For(t)
+		harness.ExpectJSON(t, e.Form(tokenPath, with(plain(e, "PLAIN").values(), "code_verifier", "")), http.StatusOK)
+	})
+	t.Run("D-15: a code with challenge demands its verifier all the same", func(t *testing.T) {
+		e := e.For(t)
+		g := approved(e, id, harness.ScopeStable+"CHALLENGED")
+		harness.ExpectOAuthError(t, e.Form(tokenPath, with(g.values(), "code_verifier", "")), http.StatusBadRequest, "invalid_request")
+	})
+}
+
+func TestCodeLife(t *testing.T) {
+	tests := []struct {
+		name string
+		wait time.Duration
+		good bool
+	}{
+		{"C-25: a code is good for a minute", 59 * time.Second, true},
+		{"D-17: and not longer", 60 * time.Second, false},
+		{"D-17: nor a day later", 24 * time.Hour, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e := harness.Start(t)
+			id, _ := e.Register(harness.WebClient)
+			g := approved(e, id, harness.ScopeStable+"CODELIFE")
+			e.Clock.Advance(tt.wait)
+			a := e.Form(tokenPath, g.values())
+			if tt.good {
+				harness.ExpectJSON(t, a, http.StatusOK)
+			} else {
+				expectInvalidGrant(t, a)
+			}
+		})
+	}
+}
+
+func TestCodeReplay(t *testing.T) {
+	tests := []struct {
+		name   string
+		wait   time.Duration
+		change []string
+	}{
+		{"D-18: a second exchange ends what the first gave", time.Second, nil},
+		{"D-18: so it does with a wrong verifier", time.Second, []string{"code_verifier", strings.Repeat("v", 43)}},
+		{"D-18: so it does when the code's time is over", time.Hour, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e := harness.Start(t)
+			id, _ := e.Register(harness.WebClient)
+			g := approved(e, id, "openid "+harness.ScopeStable+"REPLAYDEVICE")
+			first := e.Form(tokenPath, g.values())
+			harness.ExpectJSON(t, first, http.StatusOK)
+			e.Clock.Advance(tt.wait)
+			second := e.MustRefresh(id, first.Text("refresh_token"))
+			expectAlive(t, e, second.Access)
+
+			expectInvalidGrant(t, e.Form(tokenPath, with(g.values(), tt.change...)))
+
+			expectDead(t, e, second.Access)
+			expectInvalidGrant(t, e.Refresh(id, second.Refresh))
+			if tt.wait < time.Minute {
+				expectDead(t, e, first.Text("access_token"))
+			}
+			events, err := e.Server.Store().AuditEvents(t.Context(), "alice", 1)
+			if err != nil || len(events) != 1 || events[0].Reason != "code_replayed" {
+				t.Errorf("the audit log ends with %+v, %v", events, err)
+			}
+		})
+	}
+}
+
+func TestLostExchange(t *testing.T) {
+	e := harness.Start(t)
+	lost := e.LogIn("alice", "LOSTDEVICE")
+	e.Clock.Advance(time.Second)
+	again := e.LogIn("alice", "LOSTDEVICE")
+	t.Run("D-1A C-63: what was lost is over", func(t *testing.T) {
+		e := e.For(t)
+		expectDead(t, e, lost.Access)
+		expectInvalidGrant(t, e.Refresh(lost.ClientID, lost.Refresh))
+	})
+	t.Run("C-64: the same device id of another user is another device", func(t *testing.T) {
+		e := e.For(t)
+		expectAlive(t, e, e.LogIn("bob", "LOSTDEVICE").Access)
+		expectAlive(t, e, again.Access)
+	})
+	t.Run("D-1A: the device can be authorized again", func(t *testing.T) {
+		e := e.For(t)
+		expectAlive(t, e, again.Access)
+		expectAlive(t, e, e.MustRefresh(again.ClientID, again.Refresh).Access)
+	})
+}
+
+// confidential is the registration of a client with a secret.
+func confidential(method string) string {
+	return strings.Replace(harness.WebClient, `"token_endpoint_auth_method":"none"`, `"token_endpoint_auth_method":"`+method+`"`, 1)
+}
+
+func basic(id, password string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(id)+":"+url.QueryEscape(password)))
+}
+
+func TestClientAuthentication(t *testing.T) {
+	e := harness.Start(t)
+	basicID, basicSecret := e.Register(confidential("client_secret_basic"))
+	postID, postSecret := e.Register(confidential("client_secret_post"))
+	publicID, _ := e.Register(harness.WebClient)
+	tests := []struct {
+		name       string
+		client     string
+		header     string
+		parameters []string // of the form, beside the code's
+		status     int
+		code       string
+	}{
+		{"D-61: client_secret_basic", basicID, basic(basicID, basicSecret), []string{"client_id", ""}, 200, ""},
+		{"D-61: client_secret_basic with the client_id in the form too", basicID, basic(basicID, basicSecret), nil, 200, ""},
+		{"D-61: client_secret_post", postID, "", []string{"client_secret", postSecret}, 200, ""},
+		{"D-60: none", publicID, "", nil, 200, ""},
+		{"D-61: a wrong secret by Basic", basicID, basic(basicID, postSecret), nil, 401, "invalid_client"},
+		{"D-61: a wrong secret in the form", postID, "", []string{"client_secret", basicSecret}, 401, "invalid_client"},
+		{"D-61: an empty secret by Basic", basicID, basic(basicID, ""), nil, 401, "invalid_client"},
+		{"D-61: no secret of a client with basic", basicID, "", nil, 401, "invalid_client"},
+		{"D-61: no secret of a client with post", postID, "", nil, 401, "invalid_client"},
+		{"D-61: basic of a client with post", postID, basic(postID, postSecret), nil, 401, "invalid_client"},
+		{"D-61: post of a client with basic", basicID, "", []string{"client_secret", basicSecret}, 401, "invalid_client"},
+		{"D-61: two methods in one request", basicID, basic(basicID, basicSecret), []string{"client_secret", basicSecret}, 400, "invalid_request"},
+		{"D-61: two clients in one request", basicID, basic(basicID, basicSecret), []string{"client_id", publicID}, 400, "invalid_request"},
+		{"D-61: a public client that sends a secret", publicID, "", []string{"client_secret", "x"}, 401, "invalid_client"},
+		{"D-61: a public client that sends a secret by Basic", publicID, basic(publicID, "x"), nil, 401, "invalid_client"},
+		{"D-60: a public client by Basic", publicID, basic(publicID, ""), nil, 401, "invalid_client"},
+		{"D-61: an unknown client by Basic", publicID, basic("nobody", "x"), []string{"client_id", ""}, 401, "invalid_client"},
+		{"D-61: Basic that is not base64", publicID, "Basic !", nil, 401, "invalid_client"},
+		{"D-61: Basic without a colon", publicID, "Basic " + base64.StdEncoding.EncodeToString([]byte(publicID)), nil, 401, "invalid_client"},
+		{"D-61: Basic with NUL", publicID, "Basic " + base64.StdEncoding.EncodeToString([]byte("\x00:x")), nil, 401, "invalid_client"},
+		{"D-61: Basic with bytes that are no UTF-8", publicID, "Basic " + base64.StdEncoding.EncodeToString([]byte("\xff%ff:x")), nil, 401, "invalid_client"},
+		{"D-61: a client assertion", basicID, "", []string{"client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", "client_assertion", "e30.e30."}, 401, "invalid_client"},
+	}
+	for i, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e := e.For(t)
+			e.Clock.Advance(time.Second) // the limit on authorizations fills up again
+			g := approved(e, tt.client, harness.ScopeStable+"CLIENTDEVICE"+string(rune('A'+i)))
+			header := map[string]string{"Content-Type": form}
+			if tt.header != "" {
+				header["Authorization"] = tt.header
+			}
+			a := e.Do(http.MethodPost, tokenPath, header, with(g.values(), tt.parameters...).Encode())
+			if tt.status == http.StatusOK {
+				harness.ExpectJSON(t, a, http.StatusOK)
+				expectAlive(t, e, a.Text("access_token"))
+				return
+			}
+			harness.ExpectOAuthError(t, a, tt.status, tt.code)
+			challenge := a.Header.Get("WWW-Authenticate")
+			if want := tt.status == http.StatusUnauthorized && tt.header != ""; strings.HasPrefix(challenge, "Basic ") != want {
+				t.Errorf("D-03: WWW-Authenticate is %q, and Basic was used: %v", challenge, tt.header != "")
+			}
+		})
+	}
+	t.Run("D-61: a refresh needs the secret as well", func(t *testing.T) {
+		e := e.For(t)
+		g := approved(e, postID, harness.ScopeStable+"POSTREFRESH")
+		a := e.Form(tokenPath, with(g.values(), "client_secret", postSecret))
+		values := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {a.Text("refresh_token")}, "client_id": {postID}}
+		harness.ExpectOAuthError(t, e.Form(tokenPath, values), http.StatusUnauthorized, "invalid_client")
+		harness.ExpectJSON(t, e.Form(tokenPath, with(values, "client_secret", postSecret)), http.StatusOK)
+	})
+}
+
+func TestTokenFormat(t *testing.T) {
+	e := harness.Start(t)
+	g := approved(e, e.LogIn("alice", "FORMATDEVICE").ClientID, harness.ScopeStable+"FORMATDEVICE2")
+	a := e.Form(tokenPath, g.values())
+	tests := []struct{ name, token, prefix string }{
+		{"a code", g.code, "kmc_"}, {"an access token", a.Text("access_token"), "kma_"}, {"a refresh token", a.Text("refresh_token"), "kmr_"},
+	}
+	for _, tt := range tests {
+		t.Run("D-70: "+tt.name+" has its prefix and 160 bits or more", func(t *testing.T) {
+			if !strings.HasPrefix(tt.token, tt.prefix) || len(tt.token)-len(tt.prefix) < 43 {
+				t.Errorf("%d characters, begins with %.4s", len(tt.token), tt.token)
+			}
+		})
+		t.Run("D-72: "+tt.name+" is opaque", func(t *testing.T) {
+			if strings.Contains(tt.token, ".") {
+				t.Error("it looks like a JWT")
+			}
+		})
+	}
+	t.Run("D-70: an access token with one character changed is refused", func(t *testing.T) {
+		token := []byte(a.Text("access_token"))
+		token[20] ^= 1
+		expectDead(t, e.For(t), string(token))
+	})
+}
