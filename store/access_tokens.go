@@ -66,7 +66,7 @@ func (s *Store) AccessToken(ctx context.Context, hash []byte) (*Session, error) 
 		session.ExpiresAt = fromMilli(*row.TokenExpiresAt)
 	}
 	session.use = use{
-		session: row.Session.ID, localpart: row.Session.Localpart, device: session.DeviceID, generation: row.TokenGeneration,
+		session: row.Session.ID, localpart: row.Session.Login.Localpart, device: session.DeviceID, generation: row.TokenGeneration,
 		first: row.TokenGeneration == row.Session.Generation && row.Session.GenerationUsedAt == nil,
 		seen:  row.LastSeenAt,
 	}

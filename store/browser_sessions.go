@@ -8,22 +8,17 @@ import (
 )
 
 type browserSessionRow struct {
-	IDHash          []byte
-	Localpart       string
-	ProviderID      string
-	UpstreamIssuer  string
-	UpstreamSubject string
-	AuthTime        int64
-	CreatedAt       int64
-	ExpiresAt       int64
+	IDHash    []byte
+	Login     loginColumns `gorm:"embedded"`
+	CreatedAt int64
+	ExpiresAt int64
 }
 
 func (browserSessionRow) TableName() string { return "browser_sessions" }
 
 // SignInBrowser stores a browser session under its cookie's value.
 func (s *Store) SignInBrowser(ctx context.Context, cookie string, l Login, expires time.Time) error {
-	row := browserSessionRow{IDHash: secret.Hash(cookie), Localpart: l.Localpart, ProviderID: l.ProviderID, UpstreamIssuer: l.UpstreamIssuer,
-		UpstreamSubject: l.UpstreamSubject, AuthTime: l.AuthTime.UnixMilli(), CreatedAt: s.now(), ExpiresAt: expires.UnixMilli()}
+	row := browserSessionRow{IDHash: secret.Hash(cookie), Login: columnsOf(l), CreatedAt: s.now(), ExpiresAt: expires.UnixMilli()}
 	return fault("store a browser session", s.write(ctx).Create(&row).Error)
 }
 
@@ -31,8 +26,7 @@ func (s *Store) SignInBrowser(ctx context.Context, cookie string, l Login, expir
 func (s *Store) BrowserSession(ctx context.Context, cookie string) (Login, error) {
 	var r browserSessionRow
 	err := s.read(ctx).Where("id_hash = ? AND expires_at > ?", secret.Hash(cookie), s.now()).Take(&r).Error
-	return Login{Localpart: r.Localpart, ProviderID: r.ProviderID, UpstreamIssuer: r.UpstreamIssuer, UpstreamSubject: r.UpstreamSubject,
-		AuthTime: fromMilli(r.AuthTime)}, fault("read a browser session", err)
+	return r.Login.login(), fault("read a browser session", err)
 }
 
 // SignOutBrowser ends a browser session.

@@ -11,17 +11,13 @@ type codeRow struct {
 	CodeHash            []byte
 	SessionID           string
 	ClientID            string
-	Localpart           string
 	DeviceID            *string
 	Scope               string
 	RedirectURI         string
 	CodeChallenge       string
 	CodeChallengeMethod string
 	Nonce               string
-	ProviderID          string
-	UpstreamIssuer      string
-	UpstreamSubject     string
-	AuthTime            int64
+	Login               loginColumns `gorm:"embedded"`
 	CreatedAt           int64
 	ExpiresAt           int64
 	RedeemedAt          *int64
@@ -32,10 +28,8 @@ func (codeRow) TableName() string { return "authorization_codes" }
 // codeSession rebuilds fosite's session from a code.
 func (s *Store) codeSession(r *codeRow, a accountColumns) *Session {
 	return &Session{
-		ID: r.SessionID, UserID: s.UserID(r.Localpart), DeviceID: deref(r.DeviceID), ClientID: r.ClientID, Kind: OAuth, Scope: r.Scope,
-		Login: Login{Localpart: r.Localpart, ProviderID: r.ProviderID, UpstreamIssuer: r.UpstreamIssuer,
-			UpstreamSubject: r.UpstreamSubject, AuthTime: fromMilli(r.AuthTime)},
-		Nonce: r.Nonce, Account: a.account(), Rotation: Rotation{Generation: firstGeneration},
+		ID: r.SessionID, UserID: s.UserID(r.Login.Localpart), DeviceID: deref(r.DeviceID), ClientID: r.ClientID, Kind: OAuth, Scope: r.Scope,
+		Login: r.Login.login(), Nonce: r.Nonce, Account: a.account(), Rotation: Rotation{Generation: firstGeneration},
 	}
 }
 

@@ -62,12 +62,12 @@ func (f Fosite) CreateAuthorizeCodeSession(ctx context.Context, hash string, r f
 	if !ok {
 		return errCode(ErrUnavailable)
 	}
-	l, c := session.Login, session.Challenge
+	c := session.Challenge
 	return f.createCode(ctx, codeRow{
-		CodeHash: []byte(hash), SessionID: session.ID, ClientID: r.GetClient().GetID(), Localpart: l.Localpart, DeviceID: optional(session.DeviceID),
+		CodeHash: []byte(hash), SessionID: session.ID, ClientID: r.GetClient().GetID(), DeviceID: optional(session.DeviceID),
 		Scope: strings.Join(r.GetGrantedScopes(), " "), RedirectURI: r.GetRequestForm().Get("redirect_uri"),
 		CodeChallenge: c.Value, CodeChallengeMethod: c.Method, Nonce: session.Nonce,
-		ProviderID: l.ProviderID, UpstreamIssuer: l.UpstreamIssuer, UpstreamSubject: l.UpstreamSubject, AuthTime: l.AuthTime.UnixMilli(),
+		Login: columnsOf(session.Login),
 	}, session.ExpiresAt)
 }
 

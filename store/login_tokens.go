@@ -8,22 +8,17 @@ import (
 )
 
 type loginTokenRow struct {
-	TokenHash       []byte
-	Localpart       string
-	ProviderID      string
-	UpstreamIssuer  string
-	UpstreamSubject string
-	AuthTime        int64
-	CreatedAt       int64
-	ExpiresAt       int64
+	TokenHash []byte
+	Login     loginColumns `gorm:"embedded"`
+	CreatedAt int64
+	ExpiresAt int64
 }
 
 func (loginTokenRow) TableName() string { return "login_tokens" }
 
 // AddLoginToken stores an m.login.token that lives until expires.
 func (s *Store) AddLoginToken(ctx context.Context, token string, l Login, expires time.Time) error {
-	row := loginTokenRow{TokenHash: secret.Hash(token), Localpart: l.Localpart, ProviderID: l.ProviderID, UpstreamIssuer: l.UpstreamIssuer,
-		UpstreamSubject: l.UpstreamSubject, AuthTime: l.AuthTime.UnixMilli(), CreatedAt: s.now(), ExpiresAt: expires.UnixMilli()}
+	row := loginTokenRow{TokenHash: secret.Hash(token), Login: columnsOf(l), CreatedAt: s.now(), ExpiresAt: expires.UnixMilli()}
 	return fault("store a login token", s.write(ctx).Create(&row).Error)
 }
 
@@ -31,8 +26,7 @@ func (s *Store) AddLoginToken(ctx context.Context, token string, l Login, expire
 func (s *Store) LoginToken(ctx context.Context, token string) (Login, error) {
 	var r loginTokenRow
 	err := s.read(ctx).Where("token_hash = ? AND expires_at > ?", secret.Hash(token), s.now()).Take(&r).Error
-	return Login{Localpart: r.Localpart, ProviderID: r.ProviderID, UpstreamIssuer: r.UpstreamIssuer, UpstreamSubject: r.UpstreamSubject,
-		AuthTime: fromMilli(r.AuthTime)}, fault("read a login token", err)
+	return r.Login.login(), fault("read a login token", err)
 }
 
 // TakeLoginToken removes a token that is still valid: of any number of callers

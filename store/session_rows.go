@@ -10,14 +10,10 @@ import (
 type sessionRow struct {
 	ID                  string
 	Kind                string
-	Localpart           string
 	DeviceID            *string
 	ClientID            *string
 	Scope               string
-	ProviderID          string
-	UpstreamIssuer      string
-	UpstreamSubject     string
-	AuthTime            int64
+	Login               loginColumns `gorm:"embedded"`
 	CreatedAt           int64
 	Generation          int64
 	GenerationUsedAt    *int64
@@ -48,10 +44,9 @@ func (a accountColumns) account() Account {
 // session rebuilds fosite's session from its row.
 func (s *Store) session(r *sessionRow, a accountColumns) *Session {
 	return &Session{
-		ID: r.ID, UserID: s.UserID(r.Localpart), DeviceID: deref(r.DeviceID), ClientID: deref(r.ClientID),
+		ID: r.ID, UserID: s.UserID(r.Login.Localpart), DeviceID: deref(r.DeviceID), ClientID: deref(r.ClientID),
 		Kind: SessionKind(r.Kind), Scope: r.Scope,
-		Login: Login{Localpart: r.Localpart, ProviderID: r.ProviderID, UpstreamIssuer: r.UpstreamIssuer,
-			UpstreamSubject: r.UpstreamSubject, AuthTime: fromMilli(r.AuthTime)},
+		Login:   r.Login.login(),
 		Account: a.account(), Ended: r.EndedAt != nil,
 	}
 }

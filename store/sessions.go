@@ -40,9 +40,8 @@ func (s *Store) StartSession(ctx context.Context, n NewSession) error {
 		}
 	}
 	row := sessionRow{
-		ID: x.ID, Kind: string(x.Kind), Localpart: x.Login.Localpart, DeviceID: optional(x.DeviceID), ClientID: optional(x.ClientID), Scope: x.Scope,
-		ProviderID: x.Login.ProviderID, UpstreamIssuer: x.Login.UpstreamIssuer, UpstreamSubject: x.Login.UpstreamSubject,
-		AuthTime: x.Login.AuthTime.UnixMilli(), CreatedAt: s.now(), Generation: firstGeneration, RefreshHash: n.RefreshHash,
+		ID: x.ID, Kind: string(x.Kind), DeviceID: optional(x.DeviceID), ClientID: optional(x.ClientID), Scope: x.Scope,
+		Login: columnsOf(x.Login), CreatedAt: s.now(), Generation: firstGeneration, RefreshHash: n.RefreshHash,
 		RotatedAt: s.now(), RefreshExpiresAt: milli(n.RefreshExpiresAt),
 	}
 	if n.RefreshHash != nil {
@@ -103,14 +102,14 @@ func (s *Store) endSessions(ctx context.Context, e End, where string, args ...an
 
 func (s *Store) afterEnd(ctx context.Context, r sessionRow, e End) error {
 	if r.DeviceID != nil && !e.KeepDevice {
-		err := s.write(ctx).Where("localpart = ? AND device_id = ?", r.Localpart, *r.DeviceID).Delete(&deviceRow{}).Error
+		err := s.write(ctx).Where("localpart = ? AND device_id = ?", r.Login.Localpart, *r.DeviceID).Delete(&deviceRow{}).Error
 		if err != nil {
 			return fault("delete a device", err)
 		}
 	}
 	s.log.InfoContext(ctx, "session ended", "session", r.ID, "device", deref(r.DeviceID),
 		"client", deref(r.ClientID), "reason", string(e.Reason), "by", e.Actor)
-	return s.Record(ctx, Event{Action: ActionSessionEnded, Localpart: r.Localpart, DeviceID: deref(r.DeviceID), SessionID: r.ID,
+	return s.Record(ctx, Event{Action: ActionSessionEnded, Localpart: r.Login.Localpart, DeviceID: deref(r.DeviceID), SessionID: r.ID,
 		ClientID: deref(r.ClientID), Actor: e.Actor, Reason: string(e.Reason)})
 }
 
