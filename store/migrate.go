@@ -3,50 +3,77 @@ package store
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+)
+
+// A server waits this often and long for another one that migrates the same
+// PostgreSQL: five minutes in all.
+const (
+	lockRetry   = 200 * time.Millisecond
+	lockRetries = 1500
 )
 
 //go:embed migrations/*.sql
 var migrations embed.FS
 
 // migrate brings the database to the newest version this program knows, and
-// refuses one that is newer still. On PostgreSQL a row in a table makes servers
-// that start together wait for each other: unlike a session's advisory lock, it
-// works through a pooler.
+// refuses one that is newer still.
 func (s *Store) migrate(ctx context.Context) error {
-	db, err := pool(s.writer)
-	if err != nil {
-		return err
-	}
-	scripts, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return fmt.Errorf("read the migrations: %w", err)
-	}
-	dialect, options := goose.DialectSQLite3, []goose.ProviderOption{}
-	if s.postgres {
-		locker, err := lock.NewPostgresTableLocker(lock.WithTableLogger(s.log))
-		if err != nil {
-			return fmt.Errorf("prepare the migration lock: %w", err)
-		}
-		dialect, options = goose.DialectPostgres, append(options, goose.WithLocker(locker))
-	}
-	provider, err := goose.NewProvider(dialect, db, scripts, options...)
+	provider, err := s.migrator()
 	if err != nil {
 		return fmt.Errorf("prepare the migrations: %w", err)
 	}
-	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("migrate the database: %w", err)
-	}
-	current, known, err := provider.GetVersions(ctx)
+	current, known, err := migrateUp(ctx, provider)
 	if err != nil {
-		return fmt.Errorf("read the database's version: %w", err)
+		return fmt.Errorf("migrate the database: %w", err)
 	}
 	if current > known {
 		return fmt.Errorf("%w: it has version %d, this program knows %d", ErrNewerDatabase, current, known)
 	}
 	return nil
+}
+
+// migrator knows the migrations. On PostgreSQL a row in a table makes servers
+// that start together wait for each other: unlike a session's advisory lock, it
+// works through a pooler.
+func (s *Store) migrator() (*goose.Provider, error) {
+	db, err := pool(s.writer)
+	if err != nil {
+		return nil, err
+	}
+	scripts, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	if !s.postgres {
+		return goose.NewProvider(goose.DialectSQLite3, db, scripts)
+	}
+	locker, err := lock.NewPostgresTableLocker(lock.WithTableLogger(s.log), lock.WithTableLockTimeout(lockRetry, lockRetries))
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(goose.DialectPostgres, db, scripts, goose.WithLocker(locker))
+}
+
+// migrateUp applies what is missing, and returns the version of the database
+// and the newest known one. A failure that leaves the database newer than it
+// was is the work of another process on the same SQLite file: each migration is
+// one transaction, so what that process has done is done, and the rest is tried
+// again.
+func migrateUp(ctx context.Context, provider *goose.Provider) (current, known int64, err error) {
+	before := int64(-1)
+	for {
+		_, failed := provider.Up(ctx)
+		current, known, err = provider.GetVersions(ctx)
+		if err != nil || failed == nil || current <= before {
+			return current, known, errors.Join(failed, err)
+		}
+		before = current
+	}
 }
