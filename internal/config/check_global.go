@@ -12,6 +12,9 @@ import (
 
 // checkGlobal looks at the configuration as a whole.
 func checkGlobal(r *reader, n *node, path string) {
+	if c := r.draft.config; c.OIDCRateBurst == 0 {
+		c.OIDCRatePerSecond = 0 // either of them switches the limits off
+	}
 	checkSecretFile(r, n, path)
 	if list := n.table()["identity_provider"]; list != nil {
 		checkIDs(r, list.list(), join(path, "identity_provider"))
@@ -26,15 +29,17 @@ func checkSecretFile(r *reader, n *node, path string) {
 	if c.SecretFile == "" && isSQLite {
 		c.SecretFile = besides(file)
 	}
-	if c.SecretFile == "" {
-		if !n.has("secret_file") {
-			at = placeOfDatabase(n)
-			r.problem(at, join(path, "secret_file"), refuse("is missing: with PostgreSQL it must name a file with %d random bytes", secret.KeySize))
-		}
+	switch {
+	case c.Database.URL == "" || c.SecretFile == "" && n.has("secret_file"):
+		return // one of them was refused
+	case c.SecretFile == "":
+		r.problem(placeOfDatabase(n), join(path, "secret_file"),
+			refuse("is missing: with PostgreSQL it must name a file with %d random bytes", secret.KeySize))
 		return
 	}
 	_, err := secret.ReadKey(c.SecretFile)
-	if err != nil && !(isSQLite && errors.Is(err, fs.ErrNotExist)) {
+	willBeMade := isSQLite && errors.Is(err, fs.ErrNotExist)
+	if err != nil && !willBeMade {
 		r.problem(at, join(path, "secret_file"), err)
 	}
 }

@@ -1,5 +1,9 @@
 // Package config turns a TOML file and the environment into one validated
-// value.
+// value, or into the list of everything that is wrong with them.
+//
+// The tree of sections in sections.go and sections_provider.go defines every
+// key once: what it takes, its default and its description. Files, environment
+// and the reference in docs/configuration.md all follow from it.
 package config
 
 import (
@@ -21,7 +25,7 @@ type Config struct {
 	Homeserver        Homeserver
 	IdentityProviders []IdentityProvider
 
-	SecretFile      string // path of the master key; "" = beside the SQLite file
+	SecretFile      string // path of the master key; made when it is missing and the database is SQLite
 	LogLevel        string // debug, info, warn, error
 	LogFormat       string // text, json
 	ShutdownTimeout time.Duration
@@ -37,12 +41,12 @@ type Config struct {
 	OIDCRegistrationAccessToken          secret.Text // "" = open registration
 	OIDCRegistrationAllowedRedirectHosts []string
 	OIDCRegistrationRequireClientURI     bool
-	OIDCRatePerSecond                    int // 0 = no limits
-	OIDCRateBurst                        int
+	OIDCRatePerSecond                    int // for each address; 0 = no limits
+	OIDCRateBurst                        int // requests at once
 	OIDCAwarePreferred                   bool
 
 	// Warnings are what the administrator should know though the server
-	// starts: settings that are accepted and do something else here.
+	// starts: settings that do not do what they seem to, each with its line.
 	Warnings []string
 }
 
@@ -60,12 +64,12 @@ type Database struct {
 type Homeserver struct {
 	Kind     string // "embedded"
 	Endpoint string
-	Secret   secret.Text // what the homeserver presents at introspection; "" = none
+	Secret   secret.Text // what the homeserver presents at introspection; "" = it may not ask
 }
 
 // IdentityProvider is one [[global.identity_provider]].
 type IdentityProvider struct {
-	Brand                        string // lower case
+	Brand                        string // in small letters
 	ClientID                     string // also the provider's id
 	ClientSecret                 secret.Text
 	ClientSecretFile             string // read at each exchange, trimmed
@@ -73,9 +77,9 @@ type IdentityProvider struct {
 	CallbackURL                  string // "" = derived from well_known.client
 	Default                      bool
 	Name                         string
-	Icon                         string // an mxc:// URI, or ""
-	Scope                        []string
-	UserIDClaims                 []string
+	Icon                         string   // an mxc:// URI, or ""
+	Scope                        []string // never empty
+	UserIDClaims                 []string // empty = all but sub
 	Trusted                      bool
 	UniqueIDFallbacks            bool
 	Registration                 bool
@@ -89,7 +93,7 @@ type IdentityProvider struct {
 	JWKSURL                      string
 	Discovery                    bool
 	GrantSessionDuration         time.Duration
-	CheckCookie                  bool
+	CheckCookie                  bool // without effect: the cookie is always checked
 	ExtraAuthorizationParameters map[string]string
 	ForwardActionPrompt          bool
 }

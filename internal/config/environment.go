@@ -2,13 +2,12 @@ package config
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/knadh/koanf/providers/env/v2"
 )
@@ -69,7 +68,13 @@ type setting struct {
 	text   string
 }
 
-func (v setting) place() place { return place{file: v.name} }
+// place is the variable's name, which need not be one that can be printed.
+func (v setting) place() place {
+	if strings.ContainsFunc(v.name, unicode.IsControl) {
+		return place{file: quote(v.name)}
+	}
+	return place{file: v.name}
+}
 
 func (v setting) problem(path string, err error) { v.reader.problem(v.place(), path, err) }
 
@@ -203,14 +208,11 @@ func (v setting) parse(k kind) (any, error) {
 
 // parseJSON reads a list or a table as JSON.
 func parseJSON(text string, at place) (*node, error) {
+	var value any
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber()
-	var value any
-	if err := d.Decode(&value); err != nil {
+	if !json.Valid([]byte(text)) || d.Decode(&value) != nil {
 		return nil, refuse("is not JSON, as a list or a table must be in the environment")
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, refuse("is more than one JSON value")
 	}
 	return fromJSON(value, at), nil
 }

@@ -1,13 +1,13 @@
 package config
 
 // nearest is the name that was probably meant by word: the one with the
-// smallest edit distance, if at least half of the letters are right, and else
+// smallest edit distance, if that is two letters or two fifths of all, and else
 // "".
 func nearest(word string, names []string) string {
 	best, smallest := "", -1
 	for _, name := range names {
 		d := distance(word, name)
-		if 2*d <= max(len(word), len(name)) && (smallest < 0 || d < smallest) {
+		if d <= max(2, (2*max(len(word), len(name))+4)/5) && (smallest < 0 || d < smallest) {
 			best, smallest = name, d
 		}
 	}

@@ -33,7 +33,7 @@ func (r *reader) warn(at place, path, message string) {
 func report(at place, path string, err error) Problem {
 	p := Problem{File: at.file, Line: at.line, Key: path, Message: err.Error()}
 	if p.File == "" { // there is no file: name the variable that is missing
-		p.File = variable(path)
+		p.File, p.Line = variable(path), 0
 	}
 	var r refusal
 	if errors.As(err, &r) {

@@ -51,8 +51,7 @@ var serverOptions = []option{
 	{
 		key: "trusted_proxies", fallback: []string{"127.0.0.0/8", "::1/128"},
 		takes: networks(func(d *draft) *[]netip.Prefix { return &d.config.TrustedProxies }),
-		doc: "The networks of the reverse proxies. X-Forwarded-For is believed only when it comes from one of them, " +
-			"and it decides only whose requests are counted for the rate limits.",
+		doc:   "The networks of the reverse proxies. X-Forwarded-For is believed from them alone; the rate limits count by it.",
 	},
 	{
 		key: "secret_file", sample: "/var/lib/keymaker/keymaker.secret",
@@ -137,14 +136,14 @@ var oidcOptions = []option{
 	{
 		key: "oidc_registration_require_client_uri", fallback: true,
 		takes: flag(func(d *draft) *bool { return &d.config.OIDCRegistrationRequireClientURI }),
-		doc: "Whether clients must register their home page, which must have the host of their redirect URIs and is shown to people. " +
-			"Tuwunel's default is false; Matrix clients always send it, and without it a person cannot tell who asks.",
+		doc: "Whether clients must register their home page (client_uri), under whose host their redirect URIs must be. " +
+			"Tuwunel's default is false; Matrix clients always send it, and without it nobody can tell who asks.",
 	},
 	{
 		key: "oidc_rc_per_second", fallback: int64(10),
 		takes: number(0, 1_000_000, func(d *draft) *int { return &d.config.OIDCRatePerSecond }),
-		doc: "How many requests each second an IP address may send to the endpoints that start something: authorization, registration, code exchange. " +
-			"Refreshes are never limited. 0 switches the limits off, as is Tuwunel's default.",
+		doc: "How many requests each second an IP address may send to what begins something: authorization, registration and the redirect " +
+			"of the single sign-on. What a session needs is never limited. 0 switches the limits off, which is Tuwunel's default.",
 	},
 	{
 		key: "oidc_rc_burst_count", fallback: int64(100),
