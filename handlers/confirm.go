@@ -5,8 +5,6 @@ import (
 	"net/url"
 	"strings"
 
-	"keymaker/provider/redirect"
-	"keymaker/store"
 	"keymaker/templates"
 )
 
@@ -20,17 +18,14 @@ func (s *Server) confirmLogin(w http.ResponseWriter, r *http.Request) {
 	id := r.URL.Query().Get(templates.FieldRequest)
 	browser := s.cookies.knownBrowser(r)
 	target, login, err := s.Provider.PendingSSO(r.Context(), browser, id)
-	if err == nil && login == nil {
-		err = store.ErrNotFound
-	}
 	if err != nil {
 		s.trouble(w, r, err)
 		return
 	}
-	w.Header().Set("Content-Security-Policy", policy(redirect.Origin(target)))
+	w.Header().Set("Content-Security-Policy", policy(formTarget(target)))
 	s.show(w, r, http.StatusOK, templates.ConfirmLogin{
 		Form:        templates.Form{Action: confirmPath, CSRFToken: s.formToken(browser, id), RequestID: id},
-		RedirectURL: target, UserID: s.userID(*login), SwitchURL: startURL(login.ProviderID, id) + "&switch=1",
+		RedirectURL: target, UserID: s.userID(login), SwitchURL: startURL(login.ProviderID, id) + "&switch=1",
 	})
 }
 
@@ -46,9 +41,6 @@ func (s *Server) answerLogin(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	target, login, err := s.Provider.PendingSSO(r.Context(), browser, id)
-	if err == nil && login == nil {
-		err = store.ErrNotFound
-	}
 	if err != nil {
 		s.trouble(w, r, err)
 		return
@@ -57,15 +49,15 @@ func (s *Server) answerLogin(w http.ResponseWriter, r *http.Request) {
 		s.show(w, r, http.StatusOK, templates.Notice{Kind: templates.NoticeCancelled})
 		return
 	}
-	if stop := s.mayApprove(w, r, *login); stop {
+	if stop := s.mayApprove(w, r, login); stop {
 		return
 	}
-	token, err := s.Provider.ApproveSSO(r.Context(), browser, id, *login)
+	token, err := s.Provider.ApproveSSO(r.Context(), browser, id, login)
 	if err != nil {
 		s.trouble(w, r, err)
 		return
 	}
-	w.Header().Set("Content-Security-Policy", policy(redirect.Origin(target)))
+	w.Header().Set("Content-Security-Policy", policy(formTarget(target)))
 	seeOther(w, withLoginToken(target, token))
 }
 
@@ -87,4 +79,18 @@ func withLoginToken(target, token string) string {
 		out += "#" + fragment
 	}
 	return out
+}
+
+// formTarget is the source in a Content-Security-Policy that lets the answer of
+// the form redirect to a redirectUrl that was accepted. The policy cannot name
+// an IPv6 address.
+func formTarget(target string) string {
+	u, err := url.Parse(target)
+	if err != nil {
+		return ""
+	}
+	if (u.Scheme == "http" || u.Scheme == "https") && !strings.Contains(u.Host, "[") {
+		return u.Scheme + "://" + u.Host
+	}
+	return u.Scheme + ":"
 }

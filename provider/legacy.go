@@ -189,21 +189,21 @@ func (p *Provider) BeginSSO(ctx context.Context, browser, redirectURL string) (i
 	return p.store.Begin(ctx, browser, store.AuthorizationRequest{Kind: store.RequestSSO, Params: params, ExpiresAt: p.clock.Now().Add(requestTTL)})
 }
 
-// PendingSSO returns a legacy login that this browser began: where it goes, and
-// who has signed in for it (nil before). Errors are those of store.Request.
-func (p *Provider) PendingSSO(ctx context.Context, browser, id string) (redirectURL string, login *store.Login, err error) {
+// PendingSSO returns a legacy login that this browser began and that somebody
+// has signed in for: where it goes, and who. Errors are those of store.Request.
+func (p *Provider) PendingSSO(ctx context.Context, browser, id string) (redirectURL string, login store.Login, err error) {
 	row, err := p.store.Request(ctx, browser, id)
 	if err != nil {
-		return "", nil, err
+		return "", login, err
 	}
-	if row.Kind != store.RequestSSO {
-		return "", nil, store.ErrNotFound
+	if row.Kind != store.RequestSSO || row.Login == nil {
+		return "", login, store.ErrNotFound
 	}
 	var params ssoParams
 	if err := json.Unmarshal(row.Params, &params); err != nil {
-		return "", nil, fmt.Errorf("read a legacy login: %w: %w", store.ErrUnavailable, err)
+		return "", login, fmt.Errorf("read a legacy login: %w: %w", store.ErrUnavailable, err)
 	}
-	return params.RedirectURL, row.Login, nil
+	return params.RedirectURL, *row.Login, nil
 }
 
 // ApproveSSO answers a legacy login with a login token, once.
