@@ -20,7 +20,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 		s.trouble(w, r, err)
 		return
 	}
-	if !s.limiter.allow(s.clientAddr(r)) {
+	if s.limited(w, r) {
 		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonTooManyRequests}, nil)
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -73,6 +74,15 @@ func (l *limiter) sweep(now time.Time) {
 			delete(l.buckets, key)
 		}
 	}
+}
+
+// limited tells whether a request is one too many, and then when to come again.
+func (s *Server) limited(w http.ResponseWriter, r *http.Request) bool {
+	if s.limiter.allow(s.clientAddr(r)) {
+		return false
+	}
+	w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
+	return true
 }
 
 // clientAddr is the address of the client. X-Forwarded-For counts only as far

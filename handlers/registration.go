@@ -12,7 +12,7 @@ import (
 
 // register is the client registration endpoint (RFC 7591 §3).
 func (s *Server) register(w http.ResponseWriter, r *http.Request) {
-	if !s.limiter.allow(s.clientAddr(r)) {
+	if s.limited(w, r) {
 		s.oauthFailure(w, r, &provider.Error{Status: http.StatusTooManyRequests, Code: "temporarily_unavailable", Description: "Too many registrations: wait a moment."})
 		return
 	}

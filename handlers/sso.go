@@ -43,7 +43,7 @@ func (s *Server) ssoRedirect(w http.ResponseWriter, r *http.Request) {
 		s.startForRequest(w, r, id)
 		return
 	}
-	if !s.limiter.allow(s.clientAddr(r)) {
+	if s.limited(w, r) {
 		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonTooManyRequests}, nil)
 		return
 	}
