@@ -87,14 +87,11 @@ func checkTransport(r *reader, n *node, path string) {
 
 // checkCallback is the rule of callback_url.
 func checkCallback(s string) error {
-	u, err := parseURL(s)
-	switch {
-	case err != nil:
+	if err := checkPlainURL(s); err != nil {
 		return err
-	case hasQuery(s):
-		return refuse("must not have a query or a fragment")
-	case !protected(u):
-		return refuse("is plain http, which only a loopback host may be: localhost, 127.0.0.1 or [::1]")
+	}
+	if u, err := url.Parse(s); err != nil || !protected(u) {
+		return refuse(onlyLoopback)
 	}
 	return nil
 }

@@ -25,7 +25,8 @@ var (
 func checkServerName(s string) error {
 	if _, address, ok := strings.Cut(s, "://"); ok {
 		host, _, _ := strings.Cut(address, "/")
-		return refusal{"is a URL and not a server name", host}
+		// A password can stand before the host.
+		return refusal{"is a URL and not a server name", host[strings.LastIndexByte(host, '@')+1:]}
 	}
 	host, port, hasPort := s, "", false
 	if i := strings.LastIndexByte(s, ':'); i > strings.LastIndexByte(s, ']') {
@@ -42,6 +43,8 @@ func checkServerName(s string) error {
 	return nil
 }
 
+const onlyLoopback = "is plain http, which only a loopback host may be: localhost, 127.0.0.1 or [::1]"
+
 // checkIssuer is the rule of the issuer: scheme, host, perhaps a port and a
 // final slash, https unless the host is this machine.
 func checkIssuer(s string) error {
@@ -54,7 +57,7 @@ func checkIssuer(s string) error {
 	case u.Path != "" && u.Path != "/":
 		return refusal{"must not have a path: only scheme, host, perhaps a port, and perhaps a final slash", u.Scheme + "://" + u.Host}
 	case !protected(u):
-		return refusal{"is plain http, which only a loopback host may be: localhost, 127.0.0.1 or [::1]", "https://" + u.Host + u.Path}
+		return refusal{onlyLoopback, "https://" + u.Host + u.Path}
 	}
 	// Clients compare issuers letter by letter, and browsers write origins so.
 	if usual := u.Scheme + "://" + strings.ToLower(u.Host) + u.Path; s != usual {

@@ -170,7 +170,7 @@ func flag(field func(*draft) *bool) rule {
 // texts is a list of strings that each pass the check.
 func texts(field func(*draft) *[]string, check func(string) error) rule {
 	r := take(aList, func(d *draft, v []string) error {
-		*field(d) = v
+		*field(d) = slices.Clone(v) // a default stays what it is
 		return nil
 	})
 	r.entry = check
@@ -183,7 +183,7 @@ func addresses(field func(*draft) *[]string) rule {
 		if len(v) == 0 {
 			return errEmpty
 		}
-		*field(d) = v
+		*field(d) = slices.Clone(v) // a default stays what it is
 		return nil
 	})
 	r.entry = checkAddress

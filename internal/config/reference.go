@@ -13,7 +13,7 @@ The file is the one that ` + "`--config`" + ` names, else the one in ` + "`$KEYM
 environment is all there is.
 
 An unknown key, a value of the wrong type and an impossible value stop the
-start. Everything that is wrong is listed at once, with its line, and
+start, with exit status 2. Everything that is wrong is listed at once, with its line, and
 ` + "`keymaker config check`" + ` lists it without starting:
 
 ` + "```" + `
@@ -49,6 +49,9 @@ Every secret can stand in a file of its own instead: ` + "`client_secret_file`" 
 homeserver. The space around it is trimmed. If the secret is set too, the file is
 not read, and a warning says so. ` + "`client_secret_file`" + ` is read at each login, the
 others at the start. Paths are relative to the working directory.
+
+The ` + "`secret_file`" + ` of ` + "`[global]`" + ` is another thing: 32 random bytes, as
+` + "`head -c 32 /dev/urandom`" + ` makes them.
 
 ## Every key
 

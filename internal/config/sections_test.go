@@ -82,7 +82,7 @@ func TestNearest(t *testing.T) {
 		"issuer":                 "issuer_url",
 		"client":                 "client_id",
 		"client_secrets":         "client_secret",
-		"addres":                 "address",
+		"oddress":                "address",
 		"smtp":                   "",
 		"":                       "",
 		strings.Repeat("p", 500): "",
