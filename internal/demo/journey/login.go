@@ -52,7 +52,7 @@ func (j *journey) authorization(ctx context.Context) (string, error) {
 		return "", err
 	}
 	left := slices.IndexFunc(j.page.Trail, func(u *url.URL) bool { return !j.onServer(u) })
-	if left < 0 || j.page.Form("username") == nil {
+	if left < 0 || j.page.Status != http.StatusOK || j.page.Form("username") == nil {
 		return "", fmt.Errorf("expected the login form of the identity provider, got %s", describe(j.page))
 	}
 	query := j.page.Trail[left].Query()
@@ -72,7 +72,7 @@ func (j *journey) signIn(ctx context.Context) (string, error) {
 	if err := j.arrive(j.browser.Submit(ctx, j.page, form)); err != nil {
 		return "", err
 	}
-	if !j.onServer(j.page.URL) || j.page.Form("decision") == nil {
+	if !j.onServer(j.page.URL) || j.page.Status != http.StatusOK || j.page.Form("decision") == nil {
 		return "", fmt.Errorf("expected the consent page of the server, got %s", describe(j.page))
 	}
 	return "as " + j.Username + " at the identity provider, and back at the server", nil

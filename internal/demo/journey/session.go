@@ -186,8 +186,10 @@ func expectRefusal(err error, want matrixclient.Error) error {
 	switch {
 	case err == nil:
 		return fmt.Errorf("expected %d %s, but it was accepted", want.Status, want.Code)
-	case !errors.As(err, &got) || *got != want:
-		return fmt.Errorf("expected %d %s: %w", want.Status, want.Code, err)
+	case !errors.As(err, &got):
+		return err
+	case *got != want:
+		return fmt.Errorf("expected %d %s, but %w", want.Status, want.Code, got)
 	}
 	return nil
 }

@@ -62,10 +62,14 @@ type Error struct {
 
 // Error returns the status and the code.
 func (e *Error) Error() string {
-	if e.Code == "" {
-		return fmt.Sprintf("the server answered %d", e.Status)
+	said := fmt.Sprintf("the server answered %d", e.Status)
+	if e.Code != "" {
+		said += " " + e.Code
 	}
-	return fmt.Sprintf("the server answered %d %s", e.Status, e.Code)
+	if e.SoftLogout {
+		said += " with soft_logout"
+	}
+	return said
 }
 
 // context gives the libraries the client's way of making requests.
@@ -156,5 +160,5 @@ func (a *answer) refusal(wanted int) error {
 			e.Code = said.Error
 		}
 	}
-	return fmt.Errorf("expected %d: %w", wanted, e)
+	return fmt.Errorf("expected %d, but %w", wanted, e)
 }

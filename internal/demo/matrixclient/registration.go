@@ -2,6 +2,7 @@ package matrixclient
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -30,6 +31,15 @@ func Native(name, uri, path string) Registration {
 	}
 }
 
+// String is the document that is sent.
+func (r Registration) String() string {
+	document, err := json.Marshal(r)
+	if err != nil {
+		return err.Error()
+	}
+	return string(document)
+}
+
 // Register registers the client and keeps the client_id. The server must answer
 // 201 with everything it registered (conformance B-01).
 func (c *Client) Register(ctx context.Context, r Registration) error {
@@ -51,7 +61,7 @@ func (c *Client) Register(ctx context.Context, r Registration) error {
 	case registered.ClientSecret != "":
 		return errors.New("expected no client_secret for a public client, and there is one")
 	case !reflect.DeepEqual(registered.Registration, r):
-		return fmt.Errorf("expected %+v to be registered, got %+v", r, registered.Registration)
+		return fmt.Errorf("expected %s to be registered, got %s", r, registered.Registration)
 	}
 	c.ID = registered.ClientID
 	return nil

@@ -71,7 +71,7 @@ func (c *Client) Code(a *Authorization, back url.Values) (secret.Text, error) {
 	case back.Get("iss") != c.Metadata.Issuer:
 		return "", fmt.Errorf("expected iss %s in the redirect, got %q", c.Metadata.Issuer, back.Get("iss"))
 	case back.Has("error"):
-		return "", &Error{Status: http.StatusSeeOther, Code: back.Get("error")}
+		return "", fmt.Errorf("expected a code in the redirect, but %w", &Error{Status: http.StatusSeeOther, Code: back.Get("error")})
 	case back.Get("code") == "":
 		return "", errors.New("expected a code in the redirect, and there is none")
 	}
@@ -102,7 +102,7 @@ func (c *Client) Refresh(ctx context.Context, token secret.Text) (Tokens, error)
 func readTokens(t *oauth2.Token, err error) (Tokens, error) {
 	var refused *oauth2.RetrieveError
 	if errors.As(err, &refused) {
-		return Tokens{}, &Error{Status: refused.Response.StatusCode, Code: refused.ErrorCode}
+		return Tokens{}, fmt.Errorf("expected 200, but %w", &Error{Status: refused.Response.StatusCode, Code: refused.ErrorCode})
 	}
 	if err != nil {
 		return Tokens{}, err
