@@ -40,7 +40,7 @@ func (s *Server) finishLogin(w http.ResponseWriter, r *http.Request, providerID 
 	identity, err := s.verify(r, p, waiting, query)
 	if err != nil && !waiting.WithoutPKCE && p.RejectsPKCE(r.Context(), err) {
 		again := store.UpstreamLogin{RequestID: waiting.RequestID, MaxAge: waiting.MaxAge, Fresh: waiting.Fresh, WithoutPKCE: true}
-		s.start(w, r, p.ID(), again, upstream.Request{})
+		s.start(w, r, browser, p.ID(), again, upstream.Request{})
 		return
 	}
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -31,19 +30,30 @@ type Logins interface {
 	User(ctx context.Context, localpart string) (store.User, error)
 }
 
-// ssoRedirect sends a person to an identity provider: for an OAuth request that
-// this browser began, or for a legacy client (conformance I-04, I-05).
+// ssoRedirect sends a person to an identity provider: for a request that waits
+// in this browser, or for a legacy client (conformance I-04).
 func (s *Server) ssoRedirect(w http.ResponseWriter, r *http.Request) {
 	query, err := readQuery(r)
 	if err != nil {
 		s.trouble(w, r, err)
 		return
 	}
-	if id := query.Get(templates.FieldRequest); id != "" {
-		s.startForRequest(w, r, id)
+	wanted, err := variable(r, "idp")
+	if err != nil || (wanted != "" && s.providerByID(wanted) == nil) {
+		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonUnknownProvider}, err)
 		return
 	}
-	if s.limited(w, r) {
+	if id := query.Get(templates.FieldRequest); id != "" {
+		s.startFor(w, r, s.cookies.knownBrowser(r), wanted, id)
+		return
+	}
+	s.beginLegacy(w, r, wanted, query)
+}
+
+// beginLegacy keeps the request of a legacy client, and starts the sign-in that
+// it asks for (conformance I-05).
+func (s *Server) beginLegacy(w http.ResponseWriter, r *http.Request, wanted string, query url.Values) {
+	if !s.limiter.allow(s.clientAddr(r)) {
 		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonTooManyRequests}, nil)
 		return
 	}
@@ -52,66 +62,39 @@ func (s *Server) ssoRedirect(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonRedirectURL}, nil)
 		return
 	}
-	wanted, err := variable(r, "idp")
-	if err != nil {
-		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonUnknownProvider}, err)
-		return
-	}
-	if wanted != "" && s.providerByID(wanted) == nil {
-		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonUnknownProvider}, nil)
-		return
-	}
-	id, err := s.Provider.BeginSSO(r.Context(), s.cookies.browser(w, r), target)
+	register := query.Get("action") == "register" || query.Get("org.matrix.msc3824.action") == "register"
+	browser := s.cookies.browser(w, r)
+	id, err := s.Provider.BeginSSO(r.Context(), browser, target, register)
 	if err != nil {
 		s.trouble(w, r, err)
 		return
 	}
+	s.startFor(w, r, browser, wanted, id)
+}
+
+// startFor begins the sign-in for a request that waits in a browser: at the
+// wanted provider, the default one, or the one that the person chooses. A
+// person who asks for another account is asked who they are once more.
+func (s *Server) startFor(w http.ResponseWriter, r *http.Request, browser, wanted, id string) {
 	if wanted == "" {
-		if d, ok := s.Config.DefaultProvider(); ok {
-			wanted = d.ClientID
-		} else {
+		p, ok := s.Config.DefaultProvider()
+		if !ok {
 			s.show(w, r, http.StatusOK, s.chooser("", id))
 			return
 		}
+		wanted = p.ClientID
 	}
-	login := store.UpstreamLogin{RequestID: id}
-	action := query.Get("action")
-	if action == "" {
-		action = query.Get("org.matrix.msc3824.action")
-	}
-	s.start(w, r, wanted, login, upstream.Request{Action: action})
-}
-
-// startForRequest begins the sign-in for a request that waits in this browser.
-// A person who asks for another account is asked who they are once more.
-func (s *Server) startForRequest(w http.ResponseWriter, r *http.Request, id string) {
-	wanted, err := variable(r, "idp")
-	if err != nil || s.providerByID(wanted) == nil {
-		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonUnknownProvider}, err)
-		return
-	}
-	browser := s.cookies.knownBrowser(r)
-	row, err := s.Logins.Request(r.Context(), browser, id)
+	demands, err := s.Provider.Demands(r.Context(), browser, id)
 	if err != nil {
-		s.trouble(w, r, err)
+		s.refuseAuthorization(w, r, err)
 		return
 	}
-	login := store.UpstreamLogin{RequestID: id}
-	var ask upstream.Request
-	if row.Kind == store.RequestOAuth {
-		pending, err := s.Provider.Pending(r.Context(), browser, id)
-		if err != nil {
-			s.refuseAuthorization(w, r, err)
-			return
-		}
-		login.MaxAge, login.Fresh = pending.MaxAge, slices.Contains(pending.Prompt, "login")
-		ask.LoginHint = s.localHint(pending.LoginHint)
-		if slices.Contains(pending.Prompt, "create") {
-			ask.Action = "register"
-		}
+	login := store.UpstreamLogin{RequestID: id, MaxAge: demands.MaxAge, Fresh: demands.Fresh || r.URL.Query().Get("switch") != ""}
+	ask := upstream.Request{LoginHint: s.localHint(demands.LoginHint)}
+	if demands.Register {
+		ask.Action = "register"
 	}
-	login.Fresh = login.Fresh || r.URL.Query().Get("switch") != ""
-	s.start(w, r, wanted, login, ask)
+	s.start(w, r, browser, wanted, login, ask)
 }
 
 // localHint is what of a login_hint an identity provider can make use of
@@ -130,7 +113,7 @@ func (s *Server) localHint(hint string) string {
 
 // start sends the browser to the provider, tied to it by state, nonce, PKCE and
 // the browser's cookie (conformance L-06, L-07).
-func (s *Server) start(w http.ResponseWriter, r *http.Request, providerID string, login store.UpstreamLogin, ask upstream.Request) {
+func (s *Server) start(w http.ResponseWriter, r *http.Request, browser, providerID string, login store.UpstreamLogin, ask upstream.Request) {
 	p := s.providerByID(providerID)
 	if s.Config.CallbackURL(p.Config()) == "" {
 		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonCallbackMissing, Provider: p.Config().Name}, nil)
@@ -152,7 +135,7 @@ func (s *Server) start(w http.ResponseWriter, r *http.Request, providerID string
 		return
 	}
 	expires := s.Clock.Now().Add(p.Config().GrantSessionDuration)
-	if err := s.Logins.BeginUpstream(r.Context(), s.cookies.browser(w, r), state, login, expires); err != nil {
+	if err := s.Logins.BeginUpstream(r.Context(), browser, state, login, expires); err != nil {
 		s.trouble(w, r, err)
 		return
 	}

@@ -1,0 +1,46 @@
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"keymaker/store"
+)
+
+// Demands are what a waiting request asks of the sign-in.
+type Demands struct {
+	// MaxAge is how long ago the person may have signed in (seconds); nil =
+	// whenever.
+	MaxAge *int64
+	// Fresh asks that the person signs in anew (prompt=login).
+	Fresh bool
+	// Register asks for a new account rather than an old one (prompt=create,
+	// MSC3824 action=register).
+	Register bool
+	// LoginHint is whom the client expects, as it said it.
+	LoginHint string
+}
+
+// Demands returns what a request of either kind that this browser began asks of
+// the sign-in. Errors are those of store.Request.
+func (p *Provider) Demands(ctx context.Context, browser, id string) (Demands, error) {
+	row, err := p.store.Request(ctx, browser, id)
+	if err != nil {
+		return Demands{}, err
+	}
+	if row.Kind == store.RequestSSO {
+		var params ssoParams
+		if err := json.Unmarshal(row.Params, &params); err != nil {
+			return Demands{}, fmt.Errorf("read a legacy login: %w: %w", store.ErrUnavailable, err)
+		}
+		return Demands{Register: params.Register}, nil
+	}
+	a, err := p.restore(ctx, row)
+	if err != nil {
+		return Demands{}, err
+	}
+	return Demands{MaxAge: a.MaxAge, Fresh: slices.Contains(a.Prompt, "login"), Register: slices.Contains(a.Prompt, "create"),
+		LoginHint: a.LoginHint}, nil
+}
