@@ -25,7 +25,7 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) {
 		s.oauthFailure(w, r, &provider.Error{Status: http.StatusBadRequest, Code: "invalid_request", Description: "The token is missing."})
 		return
 	}
-	answer, err := s.Provider.Introspect(r.Context(), token, r.PostForm.Get("token_type_hint"))
+	answer, err := s.Provider.Introspect(r.Context(), token)
 	if err != nil {
 		s.oauthFailure(w, r, err)
 		return

@@ -13,7 +13,8 @@ import (
 func (s *Server) userinfo(w http.ResponseWriter, r *http.Request) {
 	token, ok := bearer(r)
 	if !ok && r.Method == http.MethodPost {
-		if err := readSingle(w, r); err != nil {
+		err := readSingle(w, r)
+		if err != nil && !errors.Is(err, errContentType) { // a POST of something else has no token
 			s.oauthFailure(w, r, err)
 			return
 		}

@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/ory/fosite"
-
 	"keymaker/internal/secret"
 	"keymaker/store"
 )
@@ -54,12 +52,9 @@ func (p *Provider) MayIntrospect(ctx context.Context, r *http.Request) error {
 }
 
 // Introspect tells what an access token is good for. Anything but an access
-// token that works is inactive. It is one statement; the error wraps
-// store.ErrUnavailable.
-func (p *Provider) Introspect(ctx context.Context, token, hint string) (Introspection, error) {
-	if hint == string(fosite.RefreshToken) {
-		return Introspection{}, nil
-	}
+// token that works is inactive. No hint is needed to find it (RFC 7662 §2.1).
+// It is one statement; the error wraps store.ErrUnavailable.
+func (p *Provider) Introspect(ctx context.Context, token string) (Introspection, error) {
 	caller, err := p.Authenticate(ctx, token)
 	if errors.Is(err, ErrUnknownToken) || errors.Is(err, ErrExpiredToken) {
 		return Introspection{}, nil
