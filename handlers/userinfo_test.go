@@ -1,0 +1,137 @@
+package handlers_test
+
+import (
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"keymaker/internal/harness"
+)
+
+func TestUserinfo(t *testing.T) {
+	e := harness.Start(t)
+	id, _ := e.Register(harness.WebClient)
+	tests := []struct {
+		name, scope string
+		want        []string
+	}{
+		{"F-23 F-24: openid alone gives the subject and nothing else", "openid", []string{"sub"}},
+		{"F-25: profile gives the names", "openid profile", []string{"name", "preferred_username", "sub"}},
+		{"F-25: email gives the address", "openid email", []string{"email", "sub"}},
+		{"F-25: beside a device nothing changes", "openid profile email " + harness.ScopeStable + "AAABBBCCCDDD", []string{"email", "name", "preferred_username", "sub"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e := e.For(t)
+			tokens := e.LogInWith(e.NewRequest(id, tt.scope), "alice")
+			a := e.As(tokens.Access, http.MethodGet, userinfoPath, "")
+			harness.ExpectJSON(t, a, http.StatusOK) // F-26: and nothing may keep it
+			members := slices.DeleteFunc(slices.Sorted(maps.Keys(a.JSON())), func(name string) bool { return name == "email_verified" })
+			if !slices.Equal(members, tt.want) {
+				t.Errorf("claims %v, want %v", members, tt.want)
+			}
+			if got := claimsOf(t, tokens.IDToken)["sub"]; a.Text("sub") != "@alice:example.org" || got != a.Text("sub") {
+				t.Errorf("sub is %q, and %v in the ID token", a.Text("sub"), got)
+			}
+			for name, v := range map[string]string{"name": "Alice Liddell", "preferred_username": "alice", "email": "alice@example.org"} {
+				if slices.Contains(tt.want, name) && a.Text(name) != v {
+					t.Errorf("%s is %q, want %q", name, a.Text(name), v)
+				}
+			}
+		})
+	}
+}
+
+func TestUserinfoToken(t *testing.T) {
+	e := harness.Start(t)
+	token := e.LogIn("alice", "AAABBBCCCDDD").Access
+	inForm := url.Values{"access_token": {token}}.Encode()
+	tests := []struct {
+		name, method, path  string
+		authorization, kind string
+		body                string
+		status              int
+		challenge           string
+	}{
+		{"F-20: GET with the token in the header", http.MethodGet, userinfoPath, "Bearer " + token, "", "", 200, ""},
+		{"F-20: POST with the token in the header", http.MethodPost, userinfoPath, "Bearer " + token, "", "", 200, ""},
+		{"F-20: the scheme in another case", http.MethodGet, userinfoPath, "bEARER " + token, "", "", 200, ""},
+		{"F-20: POST with the token in the form", http.MethodPost, userinfoPath, "", form, inForm, 200, ""},
+		{"F-20: a token in the query is not seen", http.MethodGet, userinfoPath + "?access_token=" + token, "", "", "", 401, "Bearer"},
+		{"F-20: nor in the query of a POST", http.MethodPost, userinfoPath + "?access_token=" + token, "", form, "", 401, "Bearer"},
+		{"F-20: nor in the body of a GET", http.MethodGet, userinfoPath, "", form, inForm, 401, "Bearer"},
+		{"F-22: no token", http.MethodGet, userinfoPath, "", "", "", 401, "Bearer"},
+		{"F-22: no token in a POST", http.MethodPost, userinfoPath, "", "", "", 401, "Bearer"},
+		{"F-22: an empty token", http.MethodGet, userinfoPath, "Bearer ", "", "", 401, "Bearer"},
+		{"F-22: another scheme", http.MethodGet, userinfoPath, "Basic eDp5", "", "", 401, "Bearer"},
+		{"F-22: an unknown token", http.MethodGet, userinfoPath, "Bearer nonsense", "", "", 401, `Bearer error="invalid_token"`},
+		{"F-22: an unknown token in the form", http.MethodPost, userinfoPath, "", form, "access_token=x", 401, `Bearer error="invalid_token"`},
+		{"F-22: the homeserver's secret", http.MethodGet, userinfoPath, "Bearer " + harness.HomeserverSecret, "", "", 401, `Bearer error="invalid_token"`},
+		{"F-20: two tokens in the form", http.MethodPost, userinfoPath, "", form, inForm + "&" + inForm, 400, ""},
+		{"F-20: a form that cannot be parsed", http.MethodPost, userinfoPath, "", form, "access_token=%zz", 400, ""},
+		{"F-20: 1 MB", http.MethodPost, userinfoPath, "", form, "access_token=" + strings.Repeat("x", 1<<20), 400, ""},
+		{"F-20: another method", http.MethodPut, userinfoPath, "Bearer " + token, "", "", 405, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			header := map[string]string{"Content-Type": tt.kind}
+			if tt.authorization != "" {
+				header["Authorization"] = tt.authorization
+			}
+			a := e.For(t).Do(tt.method, tt.path, header, tt.body)
+			harness.ExpectJSON(t, a, tt.status)
+			if got := a.Header.Get("WWW-Authenticate"); got != tt.challenge {
+				t.Errorf("WWW-Authenticate is %q, want %q", got, tt.challenge)
+			}
+		})
+	}
+}
+
+func TestUserinfoOfTokensThatDoNotWork(t *testing.T) {
+	e := harness.Start(t)
+	id, _ := e.Register(harness.WebClient)
+	t.Run("F-21: a token without openid", func(t *testing.T) {
+		e := e.For(t)
+		a := e.As(e.LogInWith(e.NewRequest(id, harness.ScopeStable+"AAABBBCCCDDD"), "alice").Access, http.MethodGet, userinfoPath, "")
+		harness.ExpectOAuthError(t, a, http.StatusForbidden, "insufficient_scope")
+		if got := a.Header.Get("WWW-Authenticate"); got != `Bearer error="insufficient_scope", scope="openid"` {
+			t.Errorf("WWW-Authenticate is %q", got)
+		}
+	})
+	tests := []struct {
+		name  string
+		token func(e *harness.Env) string
+	}{
+		{"F-22: a revoked token", func(e *harness.Env) string {
+			token := e.LogIn("alice", "REVOKED").Access
+			expectStatus(e, e.Form(revokePath, url.Values{"token": {token}}), 200)
+			return token
+		}},
+		{"F-22: an expired token", func(e *harness.Env) string {
+			token := e.LogIn("alice", "EXPIRED").Access
+			e.Clock.Advance(time.Hour)
+			return token
+		}},
+		{"F-22: a refresh token", func(e *harness.Env) string { return e.LogIn("alice", "REFRESH").Refresh }},
+		{"F-22: an ID token", func(e *harness.Env) string { return e.LogIn("alice", "IDTOKEN").IDToken }},
+		{"F-22: a token of a deactivated user", func(e *harness.Env) string {
+			token := e.LogIn("bob", "DEACTIVATED").Access
+			execute(e, "UPDATE users SET deactivated_at = 1 WHERE localpart = 'bob'")
+			return token
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name+" is refused", func(t *testing.T) {
+			e := e.For(t)
+			a := e.As(tt.token(e), http.MethodGet, userinfoPath, "")
+			harness.ExpectOAuthError(t, a, http.StatusUnauthorized, "invalid_token")
+			if got := a.Header.Get("WWW-Authenticate"); got != `Bearer error="invalid_token"` {
+				t.Errorf("WWW-Authenticate is %q", got)
+			}
+		})
+	}
+}
