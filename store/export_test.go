@@ -1,8 +1,11 @@
 package store
 
 import (
+	"context"
 	"database/sql"
 	"testing"
+
+	"gorm.io/gorm"
 )
 
 // SessionRow lets tests set up any state of a session.
@@ -30,3 +33,7 @@ func (s *Store) SQL(t testing.TB) (writer, reader *sql.DB) {
 	}
 	return w, r
 }
+
+// Writer sends SQL that no method sends, in the transaction of ctx if there is
+// one.
+func (s *Store) Writer(ctx context.Context) *gorm.DB { return s.write(ctx) }

@@ -64,8 +64,7 @@ func (f *fixture) want(doing string, err, want error) {
 // exec runs SQL that no method of the store sends.
 func (f *fixture) exec(statement string, args ...any) {
 	f.t.Helper()
-	writer, _ := f.SQL(f.t)
-	if _, err := writer.ExecContext(f.ctx, statement, args...); err != nil {
+	if err := f.Writer(f.ctx).Exec(statement, args...).Error; err != nil {
 		f.t.Fatalf("%s: %v", statement, err)
 	}
 }
@@ -73,9 +72,8 @@ func (f *fixture) exec(statement string, args ...any) {
 // number returns the one number that a query asks for; NULL is -1.
 func (f *fixture) number(query string, args ...any) int64 {
 	f.t.Helper()
-	_, reader := f.SQL(f.t)
 	var n *int64
-	if err := reader.QueryRowContext(f.ctx, query, args...).Scan(&n); err != nil {
+	if err := f.Writer(f.ctx).Raw(query, args...).Scan(&n).Error; err != nil {
 		f.t.Fatalf("%s: %v", query, err)
 	}
 	if n == nil {

@@ -58,7 +58,10 @@ func (s *Store) sqlitePool(ctx context.Context, path string, readOnly bool, size
 	if err := conn.PingContext(ctx); err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	return s.use(sqlite.New(sqlite.Config{DriverName: sqliteDriver, Conn: conn}), true)
+	// GORM's cache of prepared statements serves whoever only reads. On the
+	// writer's one connection it would let a transaction wait for a statement
+	// that another request cannot prepare before that transaction ends.
+	return s.use(sqlite.New(sqlite.Config{DriverName: sqliteDriver, Conn: conn}), readOnly)
 }
 
 // createPrivate makes the file with mode 0600 before SQLite would make it with

@@ -66,7 +66,8 @@ type NewLink struct {
 // the account has been linked meanwhile it returns the user of that link: two
 // first logins at once end with one user. ErrExists: the localpart of a user
 // that was to be created is taken; ErrNotFound: a user that was not to be
-// created does not exist.
+// created does not exist. It must not be called inside a transaction, for it
+// undoes its own to find out.
 func (s *Store) Link(ctx context.Context, n NewLink) (localpart string, err error) {
 	err = s.InTx(ctx, func(ctx context.Context) error {
 		if n.CreateUser {
