@@ -247,9 +247,11 @@ func (a *Authorization) readPrompt(form url.Values) *Error {
 // it would check at the approval, too late for the client to be told well, is
 // left out: prompt and max_age have been dealt with.
 func (p *Provider) fositeRequest(ctx context.Context, a *Authorization) (fosite.AuthorizeRequester, error) {
-	form := url.Values{}
+	// fosite demands a state of eight characters. PKCE protects, and a state is
+	// the client's own affair (conformance C-04): the response has the client's.
+	form := url.Values{"state": {"not the client's"}}
 	for name, values := range a.params {
-		if name != "prompt" && name != "max_age" {
+		if name != "prompt" && name != "max_age" && name != "state" {
 			form[name] = values
 		}
 	}

@@ -85,7 +85,6 @@ func (p *Provider) compose(key []byte) fosite.OAuth2Provider {
 		EnforcePKCE:                   p.config.OIDCRequirePKCE,
 		EnforcePKCEForPublicClients:   p.config.OIDCRequirePKCE,
 		OmitRedirectScopeParam:        true,
-		MinParameterEntropy:           -1, // PKCE protects; a state is the client's own affair (conformance C-04)
 		RedirectSecureChecker:         registered,
 		ClientSecretsHasher:           secretHasher{},
 		ClientAuthenticationStrategy:  p.asRegistered,
