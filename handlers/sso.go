@@ -53,7 +53,7 @@ func (s *Server) ssoRedirect(w http.ResponseWriter, r *http.Request) {
 // beginLegacy keeps the request of a legacy client, and starts the sign-in that
 // it asks for (conformance I-05).
 func (s *Server) beginLegacy(w http.ResponseWriter, r *http.Request, wanted string, query url.Values) {
-	if !s.limiter.allow(s.clientAddr(r)) {
+	if s.limited(w, r) {
 		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonTooManyRequests}, nil)
 		return
 	}
@@ -93,6 +93,9 @@ func (s *Server) startFor(w http.ResponseWriter, r *http.Request, browser, wante
 	ask := upstream.Request{LoginHint: s.localHint(demands.LoginHint)}
 	if demands.Register {
 		ask.Action = "register"
+	}
+	if demands.Choose {
+		ask.Prompt = []string{"select_account"}
 	}
 	s.start(w, r, browser, wanted, login, ask)
 }

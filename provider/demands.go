@@ -14,8 +14,11 @@ type Demands struct {
 	// MaxAge is how long ago the person may have signed in (seconds); nil =
 	// whenever.
 	MaxAge *int64
-	// Fresh asks that the person signs in anew (prompt=login).
+	// Fresh asks that the person signs in anew (prompt=login). MaxAge is 0 then:
+	// that it happened must be proved (OpenID Connect Core §3.1.2.1).
 	Fresh bool
+	// Choose asks that the person chooses the account (prompt=select_account).
+	Choose bool
 	// Register asks for a new account rather than an old one (prompt=create,
 	// MSC3824 action=register).
 	Register bool
@@ -41,6 +44,10 @@ func (p *Provider) Demands(ctx context.Context, browser, id string) (Demands, er
 	if err != nil {
 		return Demands{}, err
 	}
-	return Demands{MaxAge: a.MaxAge, Fresh: slices.Contains(a.Prompt, "login"), Register: slices.Contains(a.Prompt, "create"),
-		LoginHint: a.LoginHint}, nil
+	d := Demands{MaxAge: a.MaxAge, Fresh: slices.Contains(a.Prompt, "login"), Choose: slices.Contains(a.Prompt, "select_account"),
+		Register: slices.Contains(a.Prompt, "create"), LoginHint: a.LoginHint}
+	if d.Fresh {
+		d.MaxAge = new(int64)
+	}
+	return d, nil
 }
