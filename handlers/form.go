@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -68,7 +69,7 @@ func readSingle(w http.ResponseWriter, r *http.Request) error {
 // readQuery parses the query of a page.
 func readQuery(r *http.Request) (url.Values, error) {
 	if len(r.URL.RawQuery) > maxQuery {
-		return nil, errTooLarge
+		return nil, fmt.Errorf("%w: its query is longer than %d bytes", errMalformed, maxQuery)
 	}
 	return parseValues(r.URL.RawQuery)
 }
