@@ -28,18 +28,18 @@ func (s *Server) oauthFailure(w http.ResponseWriter, r *http.Request, err error)
 	writeJSON(w, e.Status, map[string]string{"error": e.Code, "error_description": e.Description})
 }
 
-// challenge is the WWW-Authenticate header of a 401: of the scheme that the
-// client used (RFC 6749 §5.2, RFC 6750 §3). To a client that used none in the
-// header it is empty, for a browser would ask the person for a password.
+// challenge is the WWW-Authenticate header of a 401 (RFC 6749 §5.2, RFC 6750
+// §3). To a client that did not use the header to name itself it is empty, for
+// a browser would ask the person for a password.
 func challenge(r *http.Request, code string) string {
 	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	switch {
+	case code != "invalid_client":
+		return `Bearer error="` + code + `"`
 	case strings.EqualFold(scheme, "Basic"):
 		return `Basic realm="keymaker", charset="UTF-8"`
-	case code == "invalid_client":
-		return ""
 	}
-	return `Bearer error="` + code + `"`
+	return ""
 }
 
 // asOAuth says in OAuth's words what is wrong with the shape of a request.
