@@ -1,0 +1,128 @@
+package handlers_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"keymaker/internal/harness"
+)
+
+func TestEqualRegistrationsShareAClient(t *testing.T) {
+	e := harness.Start(t)
+	first, _ := e.Register(harness.WebClient)
+	type m = map[string]any
+	tests := []struct {
+		name    string
+		changes m
+		same    bool
+	}{
+		{"the same metadata", m{}, true},
+		{"the same lists in another order", m{"grant_types": []string{"refresh_token", "authorization_code"}}, true},
+		{"what is pruned to the same", m{"grant_types": []string{"authorization_code", "refresh_token", "password"}, "unknown": 1, "response_types": nil}, true},
+		{"another name", m{"client_name": "My App 2"}, false},
+		{"one redirect URI more", m{"redirect_uris": []string{"https://app.example.com/callback", "https://example.com/"}}, false},
+		{"a redirect URI in another case", m{"redirect_uris": []string{"https://APP.example.com/callback"}}, false},
+		{"another application_type", m{"application_type": "native"}, false},
+		{"a name in another language", m{"client_name#fr": "Mon appli"}, false},
+	}
+	for _, tt := range tests {
+		t.Run(fmt.Sprintf("B-41: %s: the same client is %v", tt.name, tt.same), func(t *testing.T) {
+			a := register(e.For(t), metadataOf(t, tt.changes))
+			harness.ExpectJSON(t, a, http.StatusCreated)
+			if same := a.Text("client_id") == first; same != tt.same {
+				t.Errorf("client_id %q after %q", a.Text("client_id"), first)
+			}
+		})
+	}
+	t.Run("B-45: a client does not choose its client_id", func(t *testing.T) {
+		a := register(e.For(t), metadataOf(t, map[string]any{"client_id": "@alice:example.org", "client_secret": "x"}))
+		if id := a.Text("client_id"); id == "@alice:example.org" || strings.ContainsAny(id, "@:") {
+			t.Errorf("client_id is %q", id)
+		}
+		if _, there := a.JSON()["client_secret"]; there {
+			t.Error("a public client has a client_secret")
+		}
+	})
+}
+
+func TestEqualRegistrationsAtOnce(t *testing.T) {
+	onEach(t, func(t *testing.T, e *harness.Env) {
+		var done sync.WaitGroup
+		ids := make([]string, crowd)
+		for i := range ids {
+			done.Go(func() {
+				a, err := e.Try(http.MethodPost, registerPath, map[string]string{"Content-Type": "application/json"}, harness.WebClient)
+				if ids[i] = a.Text("client_id"); err != nil || a.Status != http.StatusCreated {
+					t.Errorf("status %d, %v: %s", a.Status, err, a.Body)
+				}
+			})
+		}
+		done.Wait()
+		if ids = slices.Compact(slices.Sorted(slices.Values(ids))); len(ids) != 1 {
+			t.Errorf("B-41 L-27: equal registrations at once end with %d clients", len(ids))
+		}
+	})
+}
+
+func TestClientsWithASecret(t *testing.T) {
+	e := harness.Start(t)
+	for _, method := range []string{"client_secret_basic", "client_secret_post"} {
+		body := metadataOf(t, map[string]any{"token_endpoint_auth_method": method})
+		a, b := register(e, body), register(e, body)
+		t.Run("B-40: "+method+" gets a secret of at least 128 bits that never expires", func(t *testing.T) {
+			if got := a.Text("client_secret"); len(got) < 22 {
+				t.Errorf("client_secret has %d characters", len(got))
+			}
+			if got := a.JSON()["client_secret_expires_at"]; got != float64(0) {
+				t.Errorf("client_secret_expires_at is %v", got)
+			}
+			if got := a.Text("token_endpoint_auth_method"); got != method {
+				t.Errorf("token_endpoint_auth_method is %q", got)
+			}
+		})
+		t.Run("B-40: two registrations with "+method+" are two clients with two secrets", func(t *testing.T) {
+			if a.Text("client_id") == b.Text("client_id") || a.Text("client_secret") == b.Text("client_secret") {
+				t.Errorf("%s and %s", a.Text("client_id"), b.Text("client_id"))
+			}
+		})
+		t.Run("B-40: the secret of "+method+" is not in the database", func(t *testing.T) {
+			var found int
+			err := database(e.For(t)).QueryRowContext(t.Context(), "SELECT count(*) FROM clients WHERE instr(metadata, ?) > 0 OR secret_hash = ?",
+				a.Text("client_secret"), []byte(a.Text("client_secret"))).Scan(&found)
+			if err != nil || found != 0 {
+				t.Errorf("found %d times, %v", found, err)
+			}
+		})
+	}
+}
+
+func TestUsedClientsStay(t *testing.T) {
+	e := harness.Start(t)
+	tokens := e.LogIn("alice", "KEPTDEVICE")
+	unused, _ := e.Register(metadataOf(t, map[string]any{"client_name": "Unused"}))
+	e.Clock.Advance(90 * 24 * time.Hour)
+	if _, err := e.Server.Store().Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("B-42: a client with a live session is there after months, and refreshes", func(t *testing.T) {
+		e.For(t).MustRefresh(tokens.ClientID, tokens.Refresh)
+	})
+	t.Run("B-42: one that nobody used is gone", func(t *testing.T) {
+		e := e.For(t)
+		if a := e.Get("/_tuwunel/oidc/authorize?" + e.NewRequest(unused, harness.ScopeStable+"X").Values.Encode()); a.Status != http.StatusBadRequest {
+			t.Errorf("status %d", a.Status)
+		}
+	})
+	t.Run("B-43: who registers again is known, and can log in at once", func(t *testing.T) {
+		e := e.For(t)
+		if id, _ := e.Register(harness.WebClient); id != tokens.ClientID {
+			t.Errorf("client_id %q, was %q", id, tokens.ClientID)
+		}
+		e.LogIn("alice", "KEPTDEVICE2")
+	})
+}
