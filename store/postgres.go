@@ -35,3 +35,13 @@ func (s *Store) openPostgres(ctx context.Context, url secret.Text) error {
 	s.reader, s.writer, s.postgres = db, db, true
 	return err
 }
+
+// lockUser makes the logins of one user wait for each other until the
+// transaction ends: of two on one device each would miss the session that the
+// other begins. SQLite has one writer at a time anyway.
+func (s *Store) lockUser(ctx context.Context, localpart string) error {
+	if !s.postgres {
+		return nil
+	}
+	return fault("lock a user", s.write(ctx).Exec("SELECT 1 FROM users WHERE localpart = ? FOR NO KEY UPDATE", localpart).Error)
+}

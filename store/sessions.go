@@ -31,6 +31,9 @@ type NewSession struct {
 // the transaction that stores the session's tokens.
 func (s *Store) StartSession(ctx context.Context, n NewSession) error {
 	x := n.Session
+	if err := s.lockUser(ctx, x.Login.Localpart); err != nil {
+		return err
+	}
 	if x.DeviceID != "" {
 		if err := s.endDevice(ctx, x.Login.Localpart, x.DeviceID, EndReplaced); err != nil {
 			return err

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -65,8 +67,9 @@ func (s *Store) FlushUsage(ctx context.Context) error {
 		return nil
 	}
 	err := s.InTx(ctx, func(ctx context.Context) error {
-		for _, u := range batch {
-			if err := s.writeUse(ctx, u); err != nil {
+		// In one order: servers that write at once would lock each other out.
+		for _, id := range slices.Sorted(maps.Keys(batch)) {
+			if err := s.writeUse(ctx, batch[id]); err != nil {
 				return err
 			}
 		}
