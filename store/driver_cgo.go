@@ -3,10 +3,11 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 
-	_ "github.com/mattn/go-sqlite3" // the SQLite driver of builds with cgo
+	"github.com/mattn/go-sqlite3"
 )
 
 const sqliteDriver = "sqlite3"
@@ -27,3 +28,9 @@ func sqliteDSN(path string, readOnly bool) string {
 
 // isSQLiteDuplicate leaves this driver's errors to GORM's translation.
 func isSQLiteDuplicate(error) bool { return false }
+
+// isSQLiteBusy knows SQLITE_BUSY and its kinds.
+func isSQLiteBusy(err error) bool {
+	var e sqlite3.Error
+	return errors.As(err, &e) && e.Code == sqlite3.ErrBusy
+}

@@ -29,3 +29,9 @@ func isSQLiteDuplicate(err error) bool {
 	var e *sqlite.Error
 	return errors.As(err, &e) && (e.Code() == 1555 || e.Code() == 2067)
 }
+
+// isSQLiteBusy knows SQLITE_BUSY and its kinds.
+func isSQLiteBusy(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code()&0xff == 5
+}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+	"time"
 
 	"gorm.io/driver/sqlite"
 	"gorm.io/gorm"
@@ -19,6 +20,9 @@ const (
 	// checkpointPages is how far the log grows before it is copied into the
 	// file. The default of 1,000 stalls writers many times a second.
 	checkpointPages = 10_000
+	// A new file is tried this often, with this pause between.
+	walAttempts = 200
+	walPause    = 10 * time.Millisecond
 )
 
 // openSQLite opens one connection that writes and a pool that reads. More
@@ -55,13 +59,29 @@ func (s *Store) sqlitePool(ctx context.Context, path string, readOnly bool, size
 	s.closers = append(s.closers, conn.Close)
 	conn.SetMaxOpenConns(size)
 	conn.SetMaxIdleConns(size)
-	if err := conn.PingContext(ctx); err != nil {
+	if err := pingSQLite(ctx, conn); err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	// GORM's cache of prepared statements serves whoever only reads. On the
 	// writer's one connection it would let a transaction wait for a statement
 	// that another request cannot prepare before that transaction ends.
 	return s.use(sqlite.New(sqlite.Config{DriverName: sqliteDriver, Conn: conn}), readOnly)
+}
+
+// pingSQLite opens the first connection. Of processes that switch a new file to
+// WAL at once, SQLite refuses all but one without waiting for the busy timeout.
+func pingSQLite(ctx context.Context, conn *sql.DB) error {
+	for attempt := 1; ; attempt++ {
+		err := conn.PingContext(ctx)
+		if err == nil || attempt == walAttempts || !isSQLiteBusy(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(walPause):
+		}
+	}
 }
 
 // createPrivate makes the file with mode 0600 before SQLite would make it with
