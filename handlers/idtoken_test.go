@@ -105,7 +105,7 @@ func TestIDToken(t *testing.T) {
 		}
 	})
 	t.Run("F-31: it is signed with ES256 by a key of the set", func(t *testing.T) {
-		jws, err := jose.ParseSigned(a.Text("id_token"), []jose.SignatureAlgorithm{jose.ES256})
+		jws, err := jose.ParseSignedCompact(a.Text("id_token"), []jose.SignatureAlgorithm{jose.ES256})
 		if err != nil {
 			t.Fatal(err)
 		}

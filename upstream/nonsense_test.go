@@ -224,13 +224,11 @@ func TestHangs(t *testing.T) {
 			l := b.newLogin()
 			params := b.visit(t, l)
 			ctx, cancel := context.WithCancel(context.Background())
-			b.wire.spoil(path, func(_ http.ResponseWriter, r *http.Request, _ http.Handler) {
-				cancel()
-				select { // the keys are fetched for every login, so that request lives on
-				case <-r.Context().Done():
-				case <-ctx.Done():
-				}
-			})
+			release := make(chan struct{})
+			defer close(release)
+			// No answer before the caller has given up: the keys are fetched for
+			// every login, so that request does not end with this one.
+			b.wire.spoil(path, func(http.ResponseWriter, *http.Request, http.Handler) { cancel(); <-release })
 			_, err := b.finish(ctx, l, params)
 			wantError(t, err, upstream.ErrUnavailable)
 			if !errors.Is(err, context.Canceled) {
