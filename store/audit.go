@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/binary"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -72,7 +73,7 @@ func (auditRow) TableName() string { return "audit_events" }
 // Record writes an audit event; inside a transaction it shares its fate.
 func (s *Store) Record(ctx context.Context, e Event) error {
 	now := s.clock.Now()
-	row := auditRow{ID: NewID(now), At: now.UnixMilli(), Action: e.Action, Localpart: optional(e.Localpart), DeviceID: optional(e.DeviceID),
+	row := auditRow{ID: s.eventID(now), At: now.UnixMilli(), Action: e.Action, Localpart: optional(e.Localpart), DeviceID: optional(e.DeviceID),
 		SessionID: optional(e.SessionID), ClientID: optional(e.ClientID), Actor: e.Actor, Reason: e.Reason}
 	return fault("write an audit event", s.write(ctx).Create(&row).Error)
 }
@@ -92,11 +93,19 @@ func (s *Store) AuditEvents(ctx context.Context, localpart string, limit int) ([
 	return events, nil
 }
 
+// eventID is an id that also sorts what this server does within a millisecond:
+// one transaction often ends a session and starts the next.
+func (s *Store) eventID(now time.Time) string {
+	return newID(now, binary.BigEndian.AppendUint32(nil, s.events.Add(1)))
+}
+
 // NewID returns a unique id (a ULID, 26 characters) that sorts by time, so that
 // new rows land at the end of their index.
-func NewID(now time.Time) string {
+func NewID(now time.Time) string { return newID(now, nil) }
+
+func newID(now time.Time, order []byte) string {
 	var id ulid.ULID
 	_ = id.SetTime(ulid.Timestamp(now))
-	_ = id.SetEntropy(secret.Bytes(10))
+	_ = id.SetEntropy(append(order, secret.Bytes(10-len(order))...))
 	return id.String()
 }

@@ -17,6 +17,9 @@ import (
 // (conformance D-25).
 var ErrReused = errors.New("the refresh token was used before")
 
+// hashSize is the size in bytes of the hash of a bearer secret.
+const hashSize = 32
+
 // RefreshKey is what a genuine refresh token tells the store: never the token.
 type RefreshKey struct {
 	SessionID  string
@@ -38,7 +41,7 @@ func ParseRefreshKey(s string) (RefreshKey, error) {
 	}
 	generation, err1 := strconv.ParseInt(parts[1], 10, 64)
 	hash, err2 := hex.DecodeString(parts[2])
-	if errors.Join(err1, err2) != nil {
+	if errors.Join(err1, err2) != nil || len(hash) != hashSize {
 		return RefreshKey{}, fmt.Errorf("refresh token: %w", ErrNotFound)
 	}
 	return RefreshKey{SessionID: parts[0], Generation: generation, Hash: hash}, nil

@@ -47,6 +47,7 @@ type Store struct {
 	postgres       bool
 	statements     atomic.Int64
 	transactions   atomic.Int64
+	events         atomic.Uint32
 	usage          usage
 }
 
