@@ -82,18 +82,16 @@ func maxAge(l store.UpstreamLogin) *time.Duration {
 // signIn gives the browser a session of its own, under a new cookie, and notes
 // the sign-in on the request that waited for it.
 func (s *Server) signIn(w http.ResponseWriter, r *http.Request, browser, id string, login store.Login) {
-	user, err := s.Logins.User(r.Context(), login.Localpart)
-	if err != nil {
-		s.trouble(w, r, err)
-		return
-	}
-	if page := accountPage(s.userID(login), user.Account); page != nil {
-		s.fail(w, r, *page, nil)
-		return
-	}
 	row, err := s.Logins.Request(r.Context(), browser, id)
 	if err != nil {
 		s.trouble(w, r, err)
+		return
+	}
+	var back []templates.Action
+	if pending, err := s.Provider.Pending(r.Context(), browser, id); err == nil {
+		back = append(back, s.denial(pending))
+	}
+	if stop := s.mayApprove(w, r, login, back...); stop {
 		return
 	}
 	if err := s.Logins.SignedIn(r.Context(), browser, id, login); err != nil {

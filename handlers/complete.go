@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/url"
 
-	"keymaker/internal/secret"
 	"keymaker/provider"
 	"keymaker/provider/redirect"
 	"keymaker/provider/scope"
@@ -45,7 +44,7 @@ func (s *Server) consentPage(r *http.Request, browser, id string, p *provider.Pe
 	}
 	lang := s.language(r)
 	page := templates.Consent{
-		Form:       templates.Form{Action: completePath, CSRFToken: s.formToken(browser, id), RequestID: id},
+		Form:       templates.Form{Action: completePath, CSRFToken: s.formToken(browser, id, *p.Login), RequestID: id},
 		ClientName: m.Name(lang), ClientURI: m.ClientURI, RedirectURI: p.RedirectURI, TOSURI: m.TOS(lang), PolicyURI: m.Policy(lang),
 		UserID: s.userID(*p.Login), SwitchURL: startURL(p.Login.ProviderID, id) + "&switch=1",
 		Device: templates.Device{ID: p.Scope.Device(), Name: m.Name(lang)},
@@ -71,16 +70,12 @@ func (s *Server) consentPage(r *http.Request, browser, id string, p *provider.Pe
 // answerConsent takes the person's answer, once, and sends the browser back to
 // the client.
 func (s *Server) answerConsent(w http.ResponseWriter, r *http.Request) {
-	browser, id, approved, err := s.readDecision(w, r)
+	d, err := s.readDecision(w, r)
 	if err != nil {
 		s.trouble(w, r, err)
 		return
 	}
-	if id == "" {
-		s.forged(w, r)
-		return
-	}
-	pending, err := s.Provider.Pending(r.Context(), browser, id)
+	pending, err := s.Provider.Pending(r.Context(), d.browser, d.id)
 	if err == nil && pending.Login == nil {
 		err = store.ErrNotFound
 	}
@@ -88,54 +83,24 @@ func (s *Server) answerConsent(w http.ResponseWriter, r *http.Request) {
 		s.trouble(w, r, err)
 		return
 	}
+	if !s.authentic(d, *pending.Login) {
+		s.forged(w, r)
+		return
+	}
 	answer := s.Provider.Deny
-	if approved {
+	if d.approved {
 		answer = s.Provider.Approve
-		if stop := s.mayApprove(w, r, *pending.Login); stop {
+		if stop := s.mayApprove(w, r, *pending.Login, s.denial(pending)); stop {
 			return
 		}
 	}
-	response, err := answer(r.Context(), browser, id, pending)
+	response, err := answer(r.Context(), d.browser, d.id, pending)
 	if err != nil {
 		s.trouble(w, r, err)
 		return
 	}
 	w.Header().Set("Content-Security-Policy", policy(redirect.Origin(pending.RedirectURI)))
 	seeOther(w, response.URL())
-}
-
-// mayApprove shows a page and is true when the account was locked or
-// deactivated since the sign-in (conformance C-67).
-func (s *Server) mayApprove(w http.ResponseWriter, r *http.Request, l store.Login) (stop bool) {
-	user, err := s.Logins.User(r.Context(), l.Localpart)
-	if err != nil {
-		s.trouble(w, r, err)
-		return true
-	}
-	if page := accountPage(s.userID(l), user.Account); page != nil {
-		s.fail(w, r, *page, nil)
-		return true
-	}
-	return false
-}
-
-// readDecision reads an approval form. Its id is empty when the form's token is
-// not of this browser and this request.
-func (s *Server) readDecision(w http.ResponseWriter, r *http.Request) (browser, id string, approved bool, err error) {
-	if err := readSingle(w, r); err != nil {
-		return "", "", false, err
-	}
-	browser, id = s.cookies.knownBrowser(r), r.PostForm.Get(templates.FieldRequest)
-	if browser == "" || !secret.Equal(r.PostForm.Get(templates.FieldCSRF), s.formToken(browser, id)) {
-		return browser, "", false, nil
-	}
-	switch r.PostForm.Get(templates.FieldDecision) {
-	case templates.DecisionApprove:
-		return browser, id, true, nil
-	case templates.DecisionCancel:
-		return browser, id, false, nil
-	}
-	return browser, "", false, errMalformed
 }
 
 // startURL is where the sign-in at a provider begins for a request.

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 
+	"keymaker/store"
 	"keymaker/templates"
 )
 
@@ -24,35 +25,44 @@ func (s *Server) confirmLogin(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Security-Policy", policy(formTarget(target)))
 	s.show(w, r, http.StatusOK, templates.ConfirmLogin{
-		Form:        templates.Form{Action: confirmPath, CSRFToken: s.formToken(browser, id), RequestID: id},
+		Form:        templates.Form{Action: confirmPath, CSRFToken: s.formToken(browser, id, login), RequestID: id},
 		RedirectURL: target, UserID: s.userID(login), SwitchURL: startURL(login.ProviderID, id) + "&switch=1",
 	})
 }
 
 // answerLogin takes the person's answer, once.
 func (s *Server) answerLogin(w http.ResponseWriter, r *http.Request) {
-	browser, id, approved, err := s.readDecision(w, r)
+	d, err := s.readDecision(w, r)
 	if err != nil {
 		s.trouble(w, r, err)
 		return
 	}
-	if id == "" {
+	target, login, err := s.Provider.PendingSSO(r.Context(), d.browser, d.id)
+	switch {
+	case err != nil:
+		s.trouble(w, r, err)
+	case !s.authentic(d, login):
 		s.forged(w, r)
-		return
+	case d.approved:
+		s.approveLogin(w, r, d, target, login)
+	default:
+		s.denyLogin(w, r, d)
 	}
-	target, login, err := s.Provider.PendingSSO(r.Context(), browser, id)
-	if err != nil {
+}
+
+func (s *Server) denyLogin(w http.ResponseWriter, r *http.Request, d decision) {
+	if err := s.Provider.DenySSO(r.Context(), d.browser, d.id); err != nil {
 		s.trouble(w, r, err)
 		return
 	}
-	if !approved {
-		s.show(w, r, http.StatusOK, templates.Notice{Kind: templates.NoticeCancelled})
-		return
-	}
+	s.show(w, r, http.StatusOK, templates.Notice{Kind: templates.NoticeCancelled})
+}
+
+func (s *Server) approveLogin(w http.ResponseWriter, r *http.Request, d decision, target string, login store.Login) {
 	if stop := s.mayApprove(w, r, login); stop {
 		return
 	}
-	token, err := s.Provider.ApproveSSO(r.Context(), browser, id, login)
+	token, err := s.Provider.ApproveSSO(r.Context(), d.browser, d.id, login)
 	if err != nil {
 		s.trouble(w, r, err)
 		return

@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"encoding/hex"
 	"net/http"
 	"net/url"
 	"time"
@@ -19,14 +18,15 @@ const browserSessionTTL = 14 * 24 * time.Hour
 type cookies struct {
 	secure bool
 	prefix string
+	origin string // of the pages, as browsers know them; "" when nothing says
 }
 
 // newCookies takes the scheme from the configuration, never from a request. On
 // plain http, which only a loopback issuer may have, browsers would drop
 // cookies that are marked as secure (conformance L-22).
-func newCookies(c *config.Config) (cookies, error) {
-	public := c.WellKnown.Client
-	for _, p := range c.IdentityProviders {
+func newCookies(o *config.Config) (cookies, error) {
+	public := o.WellKnown.Client
+	for _, p := range o.IdentityProviders {
 		if public == "" {
 			public = p.CallbackURL
 		}
@@ -35,10 +35,14 @@ func newCookies(c *config.Config) (cookies, error) {
 	if err != nil {
 		return cookies{}, err
 	}
-	if u.Scheme == "http" {
-		return cookies{}, nil
+	var c cookies
+	if u.Host != "" {
+		c.origin = u.Scheme + "://" + u.Host
 	}
-	return cookies{secure: true, prefix: "__Host-"}, nil
+	if u.Scheme != "http" {
+		c.secure, c.prefix = true, "__Host-"
+	}
+	return c, nil
 }
 
 func (c cookies) browserName() string { return c.prefix + "keymaker_browser" }
@@ -74,17 +78,4 @@ func value(r *http.Request, name string) string {
 		return ""
 	}
 	return cookie.Value
-}
-
-// formToken authenticates a form: it is of this browser and of this request.
-func (s *Server) formToken(browser, id string) string {
-	return hex.EncodeToString(secret.MAC(s.FormKey, []byte("form"), []byte(browser), []byte(id)))
-}
-
-// protectForms refuses a POST that comes from another site, by what the browser
-// says of it (conformance L-06). The form's own token is checked by the page.
-func (s *Server) protectForms(next http.Handler) http.Handler {
-	protection := http.NewCrossOriginProtection()
-	protection.SetDenyHandler(http.HandlerFunc(s.forged))
-	return protection.Handler(next)
 }

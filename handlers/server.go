@@ -49,6 +49,7 @@ type Matrix interface {
 type Server struct {
 	Options
 	cookies cookies
+	forms   *http.CrossOriginProtection
 	limiter *limiter
 	handler http.Handler
 }
@@ -59,6 +60,9 @@ func New(o Options) (*Server, error) {
 	var err error
 	if s.cookies, err = newCookies(o.Config); err != nil {
 		return nil, fmt.Errorf("prepare the cookies: %w", err)
+	}
+	if err := s.trustOwnForms(); err != nil {
+		return nil, fmt.Errorf("prepare the forms: %w", err)
 	}
 	s.limiter = newLimiter(o.Config.OIDCRatePerSecond, o.Config.OIDCRateBurst, o.Clock)
 	router, err := s.router()

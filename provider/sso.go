@@ -41,6 +41,12 @@ func (p *Provider) PendingSSO(ctx context.Context, browser, id string) (redirect
 	return params.RedirectURL, *row.Login, nil
 }
 
+// DenySSO answers a legacy login with nothing, once: afterwards it returns
+// store.ErrConflict.
+func (p *Provider) DenySSO(ctx context.Context, browser, id string) error {
+	return p.store.Complete(ctx, browser, id)
+}
+
 // ApproveSSO answers a legacy login with a login token, once: afterwards it
 // returns store.ErrConflict.
 func (p *Provider) ApproveSSO(ctx context.Context, browser, id string, login store.Login) (token string, err error) {
