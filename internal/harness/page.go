@@ -2,10 +2,14 @@ package harness
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/html"
 )
+
+// lines are elements that begin a line.
+var lines = []string{"br", "p", "h1", "h2", "li", "dt", "dd", "div", "button", "a"}
 
 // Text is what a person reads on a page: no markup, and one space wherever
 // there is white space. The title and the names of buttons are in it.
@@ -15,7 +19,7 @@ func (p Page) Text() string {
 		switch {
 		case n.Type == html.TextNode:
 			words = append(words, n.Data)
-		case n.Data == "br":
+		case n.Type == html.ElementNode && slices.Contains(lines, n.Data):
 			words = append(words, " ")
 		}
 	}

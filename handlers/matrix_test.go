@@ -1,0 +1,3 @@
+package handlers_test
+
+const devicesPath = "/_matrix/client/v3/devices"
