@@ -493,6 +493,9 @@ func TestFailingRefresh(t *testing.T) {
 			a := e.Refresh(tokens.ClientID, tokens.Refresh)
 			repair()
 			harness.ExpectOAuthError(t, a, http.StatusServiceUnavailable, "temporarily_unavailable")
+			if strings.Contains(string(a.Body), "disk") || !strings.Contains(e.Log.String(), "disk I/O error") {
+				t.Errorf("D-04: the cause is for the log, not for %s", a.Body)
+			}
 			expectAlive(t, e, tokens.Access)
 			expectAlive(t, e, e.MustRefresh(tokens.ClientID, tokens.Refresh).Access)
 		})

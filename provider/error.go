@@ -63,10 +63,10 @@ func AsError(err error) *Error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &ours) && (ours.Temporary() || !errors.Is(err, store.ErrUnavailable)):
+		return ours
 	case errors.Is(err, store.ErrUnavailable):
 		return unavailable(err)
-	case errors.As(err, &ours):
-		return ours
 	case errors.As(err, &badScope):
 		return oauthError(http.StatusBadRequest, "invalid_scope", "%s", badScope.Error())
 	case errors.As(err, &theirs) && theirs.StatusCode() < http.StatusInternalServerError:
@@ -79,6 +79,11 @@ func AsError(err error) *Error {
 }
 
 func unavailable(cause error) *Error {
+	// Of fosite's errors only the code would be logged: what they wrap is wanted.
+	var theirs *fosite.RFC6749Error
+	for errors.As(cause, &theirs) && theirs.Unwrap() != nil {
+		cause = theirs.Unwrap()
+	}
 	return oauthError(http.StatusServiceUnavailable, "temporarily_unavailable", "The server cannot answer right now. Try again with the same request.").because(cause)
 }
 
