@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strings"
 	"unicode/utf8"
+
+	"keymaker/provider/errtext"
 )
 
 const (
@@ -60,7 +62,7 @@ func readSingle(w http.ResponseWriter, r *http.Request) error {
 	}
 	for name, values := range r.PostForm {
 		if len(values) > 1 {
-			return repeatedError{name}
+			return repeatedError{errtext.Name(name)}
 		}
 	}
 	return nil

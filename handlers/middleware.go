@@ -4,7 +4,9 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"keymaker/internal/secret"
@@ -12,25 +14,64 @@ import (
 
 type requestKey struct{}
 
+// request is what is known of a request beside what it holds itself.
+type request struct {
+	id string
+	// path is the path for the log, where it may name nobody and hold no
+	// secret: that of the route, or of what no route knows the harmless parts.
+	path string
+}
+
 // identify gives every request an id, which the answer, the log and the error
-// pages share, and logs it: the path without its query, for a query can hold
-// codes and states.
+// pages share, and logs it: without its query, for a query can hold codes and
+// states.
 func (s *Server) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id := secret.Letters(12)
-		w.Header().Set("X-Request-Id", id)
+		known := &request{id: secret.Letters(12), path: harmless(r.URL.Path)}
+		w.Header().Set("X-Request-Id", known.id)
 		recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
 		start := time.Now() //nolint:forbidigo // a duration, not a point in time
-		next.ServeHTTP(recorder, r.WithContext(context.WithValue(r.Context(), requestKey{}, id)))
-		s.Logger.LogAttrs(r.Context(), slog.LevelDebug, "request", slog.String("request", id), slog.String("method", r.Method),
-			slog.String("path", r.URL.Path), slog.Int("status", recorder.status), slog.Duration("took", time.Since(start)))
+		next.ServeHTTP(recorder, r.WithContext(context.WithValue(r.Context(), requestKey{}, known)))
+		s.Logger.LogAttrs(r.Context(), slog.LevelDebug, "request", slog.String("request", known.id), slog.String("method", r.Method),
+			slog.String("path", known.path), slog.Int("status", recorder.status), slog.Duration("took", time.Since(start)))
 	})
 }
 
+// about is what identify knows of the request.
+func about(r *http.Request) *request {
+	if known, ok := r.Context().Value(requestKey{}).(*request); ok {
+		return known
+	}
+	return &request{}
+}
+
 // requestID is the id that identify gave the request.
-func requestID(r *http.Request) string {
-	id, _ := r.Context().Value(requestKey{}).(string)
-	return id
+func requestID(r *http.Request) string { return about(r).id }
+
+// pattern is what stands for a variable's grammar in the path of a route.
+var pattern = regexp.MustCompile(`:[^}]*}`)
+
+// at notes the route that a request has met.
+func at(path string, next http.Handler) http.Handler {
+	path = pattern.ReplaceAllString(path, "}")
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		about(r).path = path
+		next.ServeHTTP(w, r)
+	})
+}
+
+// word is a part of a path that can be the name of an endpoint.
+var word = regexp.MustCompile(`^[a-z0-9._-]{0,24}$`)
+
+// harmless is a path in which nothing stands that is not a name of an endpoint.
+func harmless(path string) string {
+	parts := strings.Split(path, "/")
+	for i, p := range parts {
+		if !word.MatchString(p) {
+			parts[i] = "*"
+		}
+	}
+	return strings.Join(parts[:min(len(parts), 10)], "/")
 }
 
 // recoverPanics turns a panic into a 500, and logs where it happened.
@@ -54,7 +95,7 @@ func (s *Server) logFailure(r *http.Request, status int, err error) {
 		level = slog.LevelError
 	}
 	s.Logger.LogAttrs(r.Context(), level, "request refused", slog.String("request", requestID(r)), slog.String("method", r.Method),
-		slog.String("path", r.URL.Path), slog.Int("status", status), slog.Any("error", err))
+		slog.String("path", about(r).path), slog.Int("status", status), slog.Any("error", err))
 }
 
 // statusRecorder remembers the status of an answer.

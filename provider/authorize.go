@@ -12,6 +12,7 @@ import (
 
 	"github.com/ory/fosite"
 
+	"keymaker/provider/errtext"
 	"keymaker/provider/redirect"
 	"keymaker/provider/scope"
 	"keymaker/store"
@@ -148,7 +149,7 @@ func (p *Provider) identify(ctx context.Context, form url.Values) (*Authorizatio
 func (p *Provider) checkAuthorization(a *Authorization, form url.Values) *Error {
 	for name, values := range form {
 		if len(values) > 1 {
-			return invalidRequest("The parameter %s is repeated.", name)
+			return invalidRequest("The parameter %s is repeated.", errtext.Name(name))
 		}
 	}
 	if e := checkUnsupported(a, form); e != nil {

@@ -8,6 +8,9 @@ import "strings"
 // enough to recognise it, too little to make an answer grow with the request.
 const valueBytes = 100
 
+// nameBytes is longer than the longest name of a parameter.
+const nameBytes = 40
+
 // Legal says whether every byte of s may stand in an error_description.
 func Legal(s string) bool {
 	for i := range len(s) {
@@ -42,6 +45,16 @@ func Quote(v string) string {
 		return "'" + Clean(v[:valueBytes]) + "...'"
 	}
 	return "'" + Clean(v) + "'"
+}
+
+// Name returns the name of a parameter for use inside a sentence. What cannot
+// be one is not shown: it may be a value that lost its name on the way, and so
+// a secret.
+func Name(name string) string {
+	if len(name) > nameBytes || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_.") != "" {
+		return "(unreadable)"
+	}
+	return name
 }
 
 func legal(r rune) bool {

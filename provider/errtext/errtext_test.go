@@ -39,6 +39,22 @@ func TestQuote(t *testing.T) {
 	}
 }
 
+func TestName(t *testing.T) {
+	for in, want := range map[string]string{
+		"code_challenge_method":     "code_challenge_method",
+		"org.matrix.msc3824.action": "org.matrix.msc3824.action",
+		"kmr_AaILhN7prwKYUIUHzPy":   "(unreadable)",
+		"a b":                       "(unreadable)",
+		strings.Repeat("a", 41):     "(unreadable)",
+	} {
+		t.Run(in, func(t *testing.T) {
+			if got := errtext.Name(in); got != want {
+				t.Errorf("Name = %q, want %q", got, want)
+			}
+		})
+	}
+}
+
 func TestLegal(t *testing.T) {
 	for c := range 256 {
 		want := c == 0x20 || c == 0x21 || c >= 0x23 && c <= 0x5b || c >= 0x5d && c <= 0x7e
