@@ -45,8 +45,11 @@ func (s *Store) Sweep(ctx context.Context) (int64, error) {
 	var total int64
 	for _, step := range steps {
 		for {
-			statement := fmt.Sprintf("DELETE FROM %[1]s WHERE %[2]s IN (SELECT %[2]s FROM %[1]s WHERE %[3]s LIMIT %[4]d)", step.table, step.key, step.where, sweepBatch)
-			result := s.write(ctx).Exec(statement, step.arg)
+			// The condition is asked twice: PostgreSQL asks the outer one again of a
+			// row that it had to wait for, a client that just registered anew.
+			statement := fmt.Sprintf("DELETE FROM %[1]s WHERE %[2]s IN (SELECT %[2]s FROM %[1]s WHERE %[3]s LIMIT %[4]d) AND %[3]s",
+				step.table, step.key, step.where, sweepBatch)
+			result := s.write(ctx).Exec(statement, step.arg, step.arg)
 			if result.Error != nil {
 				return total, fault("sweep "+step.table, result.Error)
 			}
