@@ -24,8 +24,10 @@ func (e *Env) NewBrowser() *Browser {
 	e.T.Helper()
 	c := demoidptest.Browser(e.T)
 	c.CheckRedirect = func(r *http.Request, _ []*http.Request) error {
-		if at := r.URL.String(); strings.HasPrefix(at, e.URL+"/") || strings.HasPrefix(at, e.IDP.Issuer+"/") {
-			return nil
+		for _, origin := range append([]string{e.URL, e.IDP.Issuer}, e.Origins...) {
+			if strings.HasPrefix(r.URL.String(), origin+"/") {
+				return nil
+			}
 		}
 		return http.ErrUseLastResponse
 	}
@@ -71,11 +73,11 @@ func (b *Browser) read(response *http.Response) Page {
 	return Page{Response: response, HTML: string(body)}
 }
 
-// SignIn fills in the identity provider's form, if that is where the browser
-// is, and returns where it ends.
+// SignIn fills in an identity provider's form, if that is where the browser is,
+// and returns where it ends.
 func (b *Browser) SignIn(at Page, user string) Page {
 	b.e.T.Helper()
-	if !strings.HasPrefix(at.Request.URL.String(), b.e.IDP.Issuer) {
+	if strings.HasPrefix(at.Request.URL.String(), b.e.URL+"/") {
 		return at
 	}
 	return b.read(demoidptest.Login(b.e.T, b.Client, at.Response, user))

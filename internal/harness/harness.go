@@ -45,6 +45,9 @@ type Env struct {
 	Config string
 	// Database is the URL of the server's database.
 	Database string
+	// Origins are where else browsers follow redirects to: other identity
+	// providers.
+	Origins []string
 
 	serving *atomic.Pointer[server.Server]
 }
@@ -60,7 +63,8 @@ func (e *Env) For(t testing.TB) *Env {
 type Options struct {
 	// Global are lines for [global], Homeserver for [global.homeserver],
 	// Provider for the first [[global.identity_provider]], Extra whatever comes
-	// after.
+	// after. In all of them {URL} stands for where the server listens, and
+	// {IDP} for the identity provider.
 	Global, Homeserver, Provider, Extra string
 	// DatabaseURL replaces the temporary SQLite file.
 	DatabaseURL string
@@ -171,7 +175,7 @@ func (e *Env) configText(t testing.TB, o Options) string {
 			e.IDP.ClientID, e.IDP.ClientSecret, e.IDP.Issuer, o.Provider)
 	}
 	b.WriteString(o.Extra + "\n")
-	return b.String()
+	return strings.NewReplacer("{URL}", e.URL, "{IDP}", e.IDP.Issuer).Replace(b.String())
 }
 
 // Buffer is a log that is written and read at once.
