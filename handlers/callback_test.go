@@ -1,0 +1,415 @@
+package handlers_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"keymaker/internal/demoidp"
+	"keymaker/internal/demoidp/demoidptest"
+	"keymaker/internal/harness"
+)
+
+// fault stands in front of the identity provider and may answer for it.
+type fault func(w http.ResponseWriter, r *http.Request, provider http.Handler)
+
+// spoilable starts a server whose identity provider can be spoiled; nil makes
+// it whole again.
+func spoilable(t *testing.T, configure ...func(*harness.Options)) (e *harness.Env, spoil func(fault)) {
+	t.Helper()
+	var now atomic.Pointer[fault]
+	e = harness.Start(t, append(configure, func(o *harness.Options) {
+		o.IDP = func(p *demoidptest.Options) {
+			p.Wrap = func(provider http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if f := now.Load(); f != nil && *f != nil {
+						(*f)(w, r, provider)
+						return
+					}
+					provider.ServeHTTP(w, r)
+				})
+			}
+		}
+	})...)
+	return e, func(f fault) { now.Store(&f) }
+}
+
+// callbackPath is where the identity provider sends people back to.
+func callbackPath(e *harness.Env) string {
+	return "/_matrix/client/unstable/login/sso/callback/" + e.IDP.ClientID
+}
+
+// stateOf is the state with which a browser came to where it is.
+func stateOf(t *testing.T, p harness.Page) string {
+	t.Helper()
+	for r := p.Request; r != nil; r = r.Response.Request {
+		if state := r.URL.Query().Get("state"); state != "" {
+			return state
+		}
+		if r.Response == nil {
+			break
+		}
+	}
+	t.Fatalf("no state on the way to %s", p.Request.URL.Path)
+	return ""
+}
+
+// back is a visit to the callback.
+func back(b *harness.Browser, e *harness.Env, values url.Values) harness.Page {
+	return b.Visit(callbackPath(e) + "?" + values.Encode())
+}
+
+func TestCallbackState(t *testing.T) {
+	e := harness.Start(t, func(o *harness.Options) {
+		o.Extra = "[[global.identity_provider]]\nbrand = \"Other\"\nclient_id = \"other\"\nissuer_url = \"https://other.invalid\""
+	})
+	id, _ := e.Register(harness.WebClient)
+	request := func(e *harness.Env) harness.Request {
+		r := e.NewRequest(id, harness.ScopeStable+"STATE")
+		r.Values.Set("idp_id", e.IDP.ClientID)
+		return r
+	}
+	b := e.NewBrowser()
+	form := b.Authorize(request(e))
+	state := stateOf(t, form)
+	const expired = "This sign-in has expired"
+	for name, values := range map[string]url.Values{
+		"no parameters": {}, "no state": {"code": {"x"}}, "an unknown state": {"code": {"x"}, "state": {strings.Repeat("A", 43)}}, "a state of SQL": {"state": {"' OR 1=1 --"}},
+	} {
+		t.Run("L-06: a callback with "+name+" is nobody's sign-in", func(t *testing.T) {
+			expectDeadEnd(t, back(b, e.For(t), values), http.StatusBadRequest, expired)
+		})
+	}
+	t.Run("L-06: a callback with two states is malformed", func(t *testing.T) {
+		e := e.For(t)
+		p := back(b, e, url.Values{"code": {"x"}, "state": {state, "x"}})
+		if p.StatusCode < 400 || p.Header.Get("Location") != "" {
+			t.Errorf("status %d", p.StatusCode)
+		}
+	})
+	form = b.Authorize(request(e))
+	state = stateOf(t, form)
+	t.Run("L-07: a state that another browser began is nobody's sign-in: without cookies", func(t *testing.T) {
+		e := e.For(t)
+		expectDeadEnd(t, back(e.NewBrowser(), e, url.Values{"code": {"x"}, "state": {state}}), http.StatusForbidden, "This sign-in belongs to another browser")
+	})
+	t.Run("L-07: a state that another browser began is nobody's sign-in: with other cookies", func(t *testing.T) {
+		e := e.For(t)
+		other := e.NewBrowser()
+		other.Authorize(request(e))
+		expectDeadEnd(t, back(other, e, url.Values{"code": {"x"}, "state": {state}}), http.StatusBadRequest, expired)
+	})
+	t.Run("L-04: a state of one provider is none at another's callback", func(t *testing.T) {
+		p := b.Visit("/_matrix/client/unstable/login/sso/callback/other?" + url.Values{"code": {"x"}, "state": {state}}.Encode())
+		expectDeadEnd(t, p, http.StatusBadRequest, expired)
+	})
+	t.Run("I-04: there is no callback of an unknown provider", func(t *testing.T) {
+		p := b.Visit("/_matrix/client/unstable/login/sso/callback/nobody?state=" + state)
+		expectDeadEnd(t, p, http.StatusNotFound, "This way to sign in does not exist")
+	})
+	var end harness.Page
+	t.Run("L-07: the browser that began it goes on after all that", func(t *testing.T) {
+		end = b.SignIn(form, "alice")
+		expectPage(t, end, http.StatusOK, consentTitle)
+	})
+	t.Run("L-06: a state is good once", func(t *testing.T) {
+		used := end.Request.Response.Request.URL // the callback
+		if used.Path != callbackPath(e) {
+			t.Fatalf("came from %s", used.Path)
+		}
+		expectDeadEnd(t, b.Visit(used.RequestURI()), http.StatusBadRequest, expired)
+	})
+}
+
+func TestProviderRefuses(t *testing.T) {
+	e := harness.Start(t)
+	id, _ := e.Register(harness.WebClient)
+	begin := func(e *harness.Env) (*harness.Browser, harness.Page) {
+		b := e.NewBrowser()
+		return b, b.Authorize(e.NewRequest(id, harness.ScopeStable+"REFUSED"))
+	}
+	retried := func(t *testing.T, b *harness.Browser, p harness.Page) {
+		t.Helper()
+		links := p.Links()
+		if len(links) == 0 || !strings.Contains(p.Text(), "Try again") {
+			t.Fatalf("there is no way back: %s", p.Text())
+		}
+		expectPage(t, b.SignIn(b.Visit(links[0]), "alice"), http.StatusOK, consentTitle)
+	}
+	t.Run("C-21: who cancels at the provider is told so, and can try again", func(t *testing.T) {
+		b, at := begin(e.For(t))
+		response := demoidptest.Cancel(t, b.Client, at.Response)
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := harness.Page{Response: response, HTML: string(body)}
+		expectPage(t, p, http.StatusForbidden, "The sign-in was cancelled at Demo")
+		retried(t, b, p)
+	})
+	tests := []struct {
+		name   string
+		values url.Values
+		status int
+		says   string
+	}{
+		{"error=access_denied", url.Values{"error": {"access_denied"}}, 403, "You are not signed in"},
+		{"another error", url.Values{"error": {"temporarily_unavailable"}, "error_description": {"<script>alert(1)</script> we love PINEAPPLES"}}, 502, "Demo did not sign you in"},
+		{"neither code nor error", url.Values{}, 502, "We could not verify your sign-in"},
+		{"a code that the provider does not know", url.Values{"code": {"not-a-code"}}, 502, "Demo did not sign you in"},
+		{"the issuer of another provider (L-04)", url.Values{"code": {"x"}, "iss": {"https://evil.net"}}, 502, "We could not verify your sign-in"},
+	}
+	for _, tt := range tests {
+		t.Run("L-30: the provider's answer is "+tt.name+": a page says so, and a new try works", func(t *testing.T) {
+			e := e.For(t)
+			b, at := begin(e)
+			tt.values.Set("state", stateOf(t, at))
+			p := back(b, e, tt.values)
+			expectPage(t, p, tt.status, tt.says)
+			if p.Has("script") || strings.Contains(p.Text(), "PINEAPPLES") {
+				t.Errorf("the provider's text is in the page: %s", p.Text())
+			}
+			retried(t, b, p)
+		})
+	}
+}
+
+// referenceOf is what a person would tell the administrator.
+func referenceOf(t *testing.T, p harness.Page) string {
+	t.Helper()
+	_, reference, ok := strings.Cut(p.Text(), "Reference: ")
+	if !ok || reference == "" || reference != p.Header.Get("X-Request-Id") {
+		t.Fatalf("the page's reference is %q, X-Request-Id is %q", reference, p.Header.Get("X-Request-Id"))
+	}
+	return reference
+}
+
+// logged are the lines of the log that have a reference.
+func logged(e *harness.Env, reference string) string {
+	var lines []string
+	for line := range strings.Lines(e.Log.String()) {
+		if strings.Contains(line, `"request":"`+reference+`"`) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "")
+}
+
+// onlyAt spoils one endpoint of the provider.
+func onlyAt(path string, f http.HandlerFunc) fault {
+	return func(w http.ResponseWriter, r *http.Request, provider http.Handler) {
+		if strings.HasSuffix(r.URL.Path, path) {
+			f(w, r)
+			return
+		}
+		provider.ServeHTTP(w, r)
+	}
+}
+
+// rewritten lets the provider answer, and changes the answer's body.
+func rewritten(path string, change func(body string) string) fault {
+	return func(w http.ResponseWriter, r *http.Request, provider http.Handler) {
+		if !strings.HasSuffix(r.URL.Path, path) {
+			provider.ServeHTTP(w, r)
+			return
+		}
+		recorder := httptest.NewRecorder()
+		provider.ServeHTTP(recorder, r)
+		w.Header().Set("Content-Type", recorder.Header().Get("Content-Type"))
+		w.WriteHeader(recorder.Code)
+		_, _ = io.WriteString(w, change(recorder.Body.String()))
+	}
+}
+
+func TestProviderIsDown(t *testing.T) {
+	e, spoil := spoilable(t)
+	id, _ := e.Register(harness.WebClient)
+	broken := func(status int) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "SECRETBODY", status) }
+	}
+	tests := []struct {
+		name   string
+		fault  fault
+		status int
+		says   string
+		reason string // in the log
+	}{
+		{"discovery fails", onlyAt("/.well-known/openid-configuration", broken(500)), 502, "Demo does not answer", "500"},
+		{"nothing answers", func(http.ResponseWriter, *http.Request, http.Handler) { panic(http.ErrAbortHandler) }, 502, "Demo does not answer", "EOF"},
+		{"the token endpoint fails", onlyAt("/oauth/token", broken(503)), 502, "Demo does not answer", "503"},
+		{"the token endpoint answers nonsense", onlyAt("/oauth/token", broken(200)), 502, "Demo does not answer", "cannot be read"},
+		{"the key set fails", onlyAt("/keys", broken(500)), 502, "", "unavailable"},
+		{"userinfo fails", onlyAt("/userinfo", broken(500)), 502, "Demo does not answer", "500"},
+		{"userinfo is about somebody else", rewritten("/userinfo", func(body string) string { return strings.ReplaceAll(body, "subject-alice", "subject-mallory") }),
+			502, "We could not verify your sign-in", "somebody else"},
+		{"the ID token is altered", rewritten("/oauth/token", func(body string) string { return strings.Replace(body, `"id_token":"ey`, `"id_token":"eY`, 1) }),
+			502, "We could not verify your sign-in", "verify"},
+	}
+	for _, tt := range tests {
+		t.Run("L-30: "+tt.name+": the page says it, the log says why, and it works when it is over", func(t *testing.T) {
+			e.Restart() // nothing of the provider is remembered
+			e := e.For(t)
+			b := e.NewBrowser()
+			spoil(tt.fault)
+			defer spoil(nil)
+			p := b.Authorize(e.NewRequest(id, harness.ScopeStable+"DOWN"))
+			if p.StatusCode == http.StatusOK {
+				p = b.SignIn(p, "alice")
+			}
+			expectPage(t, p, tt.status, tt.says)
+			line := logged(e, referenceOf(t, p))
+			if !strings.Contains(line, tt.reason) || !strings.Contains(line, `"level":"ERROR"`) {
+				t.Errorf("the log does not say %q as an error:\n%s", tt.reason, line)
+			}
+			spoil(nil)
+			e.Clock.Advance(6 * time.Second) // a failure is not repeated at once
+			links := p.Links()
+			if len(links) == 0 {
+				t.Fatal("there is no way back")
+			}
+			expectPage(t, b.SignIn(b.Visit(links[0]), "alice"), http.StatusOK, consentTitle)
+			for _, value := range []string{"SECRETBODY", stateOf(t, p), "subject-alice", "subject-mallory"} {
+				if strings.Contains(e.Log.String(), value) {
+					t.Errorf("L-18: the log holds %q", value)
+				}
+			}
+		})
+	}
+}
+
+// rename gives the person with alice's account another name at the provider,
+// and her name to somebody else.
+func rename(t *testing.T, e *harness.Env) {
+	t.Helper()
+	for _, u := range []demoidp.User{
+		{Subject: demoidptest.Alice.Subject, Username: "alicia", Name: "Alicia"},
+		{Subject: "subject-second", Username: "alice", Name: "Another Alice"},
+	} {
+		if err := e.IDP.SetUser(u); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func userID(e *harness.Env, user string) string {
+	e.T.Helper()
+	return e.WhoAmI(e.LogIn(user, "WHO"+strings.ToUpper(user)).Access).Text("user_id")
+}
+
+func TestNamesAtTheProvider(t *testing.T) {
+	t.Run("L-30: a name that is taken is answered with a generated one", func(t *testing.T) {
+		e := harness.Start(t)
+		if first := userID(e, "alice"); first != "@alice:example.org" {
+			t.Fatalf("alice is %s", first)
+		}
+		rename(t, e)
+		second := userID(e, "alice")
+		if second == "@alice:example.org" || !strings.HasSuffix(second, ":example.org") {
+			t.Errorf("the second alice is %s", second)
+		}
+		if again := userID(e, "alice"); again != second {
+			t.Errorf("the second alice is %s, then %s", second, again)
+		}
+		if first := userID(e, "alicia"); first != "@alice:example.org" {
+			t.Errorf("the first alice, whose name changed at the provider, is %s", first)
+		}
+	})
+	t.Run("L-30: without fallbacks a name that is taken shows a page, and another account may be tried", func(t *testing.T) {
+		e := harness.Start(t, func(o *harness.Options) { o.Provider = "unique_id_fallbacks = false" })
+		userID(e, "alice")
+		rename(t, e)
+		id, _ := e.Register(harness.WebClient)
+		b := e.NewBrowser()
+		p := b.Consent(e.NewRequest(id, harness.ScopeStable+"TAKEN"), "alice")
+		expectPage(t, p, http.StatusConflict, "Demo gave you the name @alice:example.org that an account here already has")
+		at := b.Visit(p.Links()[0])
+		expectLogin(t, e, at)
+		expectPage(t, b.SignIn(at, "bob"), http.StatusOK, "@bob:example.org")
+		if first := userID(e, "alicia"); first != "@alice:example.org" {
+			t.Errorf("the first alice is %s", first)
+		}
+	})
+	t.Run("L-30: with trusted the name is enough", func(t *testing.T) {
+		e := harness.Start(t, func(o *harness.Options) { o.Provider = "trusted = true" })
+		userID(e, "alice")
+		rename(t, e)
+		if second := userID(e, "alice"); second != "@alice:example.org" {
+			t.Errorf("the second alice is %s", second)
+		}
+	})
+}
+
+func TestRegistrationAtTheProvider(t *testing.T) {
+	e := harness.Start(t, func(o *harness.Options) { o.Provider = "registration = false\ntrusted = true" })
+	id, _ := e.Register(harness.WebClient)
+	t.Run("L-30: without registration a new person gets a page and no account", func(t *testing.T) {
+		e := e.For(t)
+		p := e.NewBrowser().Consent(e.NewRequest(id, harness.ScopeStable+"CLOSED"), "bob")
+		expectPage(t, p, http.StatusForbidden, "example.org does not create new accounts")
+		harness.ExpectMatrixError(t, e.Get("/_matrix/client/v3/profile/@bob:example.org"), http.StatusNotFound, "M_NOT_FOUND")
+	})
+	t.Run("L-30: without registration an existing user signs in", func(t *testing.T) {
+		e := e.For(t)
+		execute(e, "INSERT INTO users (localpart, display_name, email, created_at) VALUES ('alice', '', '', 0)")
+		if got := userID(e, "alice"); got != "@alice:example.org" {
+			t.Errorf("alice is %s", got)
+		}
+	})
+}
+
+func TestSeveralProviders(t *testing.T) {
+	second := demoidptest.Start(t, func(o *demoidptest.Options) { o.ClientID = "second" })
+	e := harness.Start(t, func(o *harness.Options) {
+		o.Extra = fmt.Sprintf("[[global.identity_provider]]\nbrand = \"Second\"\nname = \"The <second> one\"\nclient_id = %q\nclient_secret = %q\nissuer_url = %q\n",
+			second.ClientID, second.ClientSecret, second.Issuer)
+	})
+	second.SetRedirectURIs(e.URL + "/_matrix/client/unstable/login/sso/callback/second")
+	e.Origins = []string{second.Issuer}
+	id, _ := e.Register(harness.WebClient)
+	t.Run("I-11: without a wish the person chooses, and comes back with the account", func(t *testing.T) {
+		e := e.For(t)
+		b := e.NewBrowser()
+		p := b.Authorize(e.NewRequest(id, harness.ScopeStable+"CHOICE"))
+		expectPage(t, p, http.StatusOK, "My App asks you to sign in. Choose how.")
+		if !strings.Contains(p.Text(), "Continue with Demo") || !strings.Contains(p.Text(), "Continue with The <second> one") || len(p.Links()) != 2 {
+			t.Fatalf("the choice is %s", p.Text())
+		}
+		expectPage(t, b.SignIn(b.Visit(p.Links()[0]), "alice"), http.StatusOK, "@alice:example.org")
+	})
+	for _, name := range []string{"idp_id", "io.element.idp_id"} {
+		t.Run("I-11: "+name+" picks the provider", func(t *testing.T) {
+			e := e.For(t)
+			r := e.NewRequest(id, harness.ScopeStable+"CHOICE")
+			r.Values.Set(name, "second")
+			if at := e.NewBrowser().Authorize(r).Request.URL.String(); !strings.HasPrefix(at, second.Issuer) {
+				t.Errorf("ended at %s", at)
+			}
+		})
+	}
+	t.Run("I-11: a provider that is not there is no wish", func(t *testing.T) {
+		e := e.For(t)
+		r := e.NewRequest(id, harness.ScopeStable+"CHOICE")
+		r.Values.Set("idp_id", "third")
+		expectPage(t, e.NewBrowser().Authorize(r), http.StatusOK, "Choose how.")
+	})
+	t.Run("L-26: the same subject at another provider is another person", func(t *testing.T) {
+		e := e.For(t)
+		users := map[string]bool{}
+		for _, provider := range []string{e.IDP.ClientID, "second"} {
+			b := e.NewBrowser()
+			r := e.NewRequest(id, harness.ScopeStable+"SAMESUBJECT")
+			r.Values.Set("idp_id", provider)
+			tokens := e.Exchange(r, b.Approve(r, "alice").Get("code"))
+			users[e.WhoAmI(tokens.Text("access_token")).Text("user_id")] = true
+		}
+		if len(users) != 2 || !users["@alice:example.org"] {
+			t.Errorf("the users are %v", users)
+		}
+	})
+}
