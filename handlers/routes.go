@@ -1,9 +1,7 @@
 package handlers
 
 import (
-	"fmt"
 	"net/http"
-	"net/url"
 
 	"github.com/gorilla/mux"
 )
@@ -108,7 +106,7 @@ func (s *Server) homeserverRoutes() []route {
 }
 
 // router collects the routes of this configuration.
-func (s *Server) router() (http.Handler, error) {
+func (s *Server) router() http.Handler {
 	routes := []route{
 		{"/livez", serverAPI, get(s.live)},
 		{"/readyz", serverAPI, get(s.ready)},
@@ -122,11 +120,6 @@ func (s *Server) router() (http.Handler, error) {
 	if s.Matrix != nil {
 		routes = append(routes, s.homeserverRoutes()...)
 	}
-	callbacks, err := s.callbackRoutes()
-	if err != nil {
-		return nil, err
-	}
-	routes = append(routes, callbacks...)
 	for path := range s.Pages.Assets() {
 		routes = append(routes, route{path, asset, get(s.asset)})
 	}
@@ -136,25 +129,7 @@ func (s *Server) router() (http.Handler, error) {
 		m.Handle(r.path, at(r.path, s.around(r)))
 	}
 	m.NotFoundHandler = http.HandlerFunc(s.notFound)
-	return m, nil
-}
-
-// callbackRoutes serve a callback_url whose path is not the usual one.
-func (s *Server) callbackRoutes() ([]route, error) {
-	var routes []route
-	for _, p := range s.Config.IdentityProviders {
-		if p.CallbackURL == "" {
-			continue
-		}
-		u, err := url.Parse(p.CallbackURL)
-		if err != nil {
-			return nil, fmt.Errorf("callback_url of %s: %w", p.ClientID, err)
-		}
-		routes = append(routes, route{u.EscapedPath(), entry, get(func(w http.ResponseWriter, r *http.Request) {
-			s.finishLogin(w, r, p.ClientID)
-		})})
-	}
-	return routes, nil
+	return m
 }
 
 // around puts a route's handlers behind what its kind demands.

@@ -65,11 +65,7 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("prepare the forms: %w", err)
 	}
 	s.limiter = newLimiter(o.Config.OIDCRatePerSecond, o.Config.OIDCRateBurst, o.Clock)
-	router, err := s.router()
-	if err != nil {
-		return nil, err
-	}
-	s.handler = s.identify(s.recoverPanics(router))
+	s.handler = s.identify(s.recoverPanics(s.router()))
 	return s, nil
 }
 
