@@ -84,13 +84,16 @@ func parseValues(raw string) (url.Values, error) {
 	}
 	for name, list := range values {
 		for _, v := range append(list, name) {
-			if !utf8.ValidString(v) || strings.ContainsRune(v, 0) {
+			if !storable(v) {
 				return nil, errMalformed
 			}
 		}
 	}
 	return values, nil
 }
+
+// storable tells whether every database takes a text.
+func storable(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 func bodyError(err error) error {
 	var tooLarge *http.MaxBytesError

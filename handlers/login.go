@@ -89,8 +89,11 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	case body.Token == "":
 		s.matrixFailure(w, r, mxError(http.StatusBadRequest, "M_MISSING_PARAM", "The token is missing."))
 		return
-	case len(body.DeviceID) > maxDeviceID:
-		s.matrixFailure(w, r, mxError(http.StatusBadRequest, "M_INVALID_PARAM", "The device_id is longer than 255 bytes."))
+	case len(body.DeviceID) > maxDeviceID || !storable(body.DeviceID):
+		s.matrixFailure(w, r, mxError(http.StatusBadRequest, "M_INVALID_PARAM", "The device_id is longer than 255 bytes, or has a character that it may not have."))
+		return
+	case !storable(body.DeviceDisplayName):
+		s.matrixFailure(w, r, mxError(http.StatusBadRequest, "M_INVALID_PARAM", "The initial_device_display_name has a character that it may not have."))
 		return
 	}
 	tokens, err := s.Provider.LoginWithToken(r.Context(), provider.LegacyLogin{

@@ -56,7 +56,7 @@ func (s *Server) asMember(w http.ResponseWriter, r *http.Request, do func(c *pro
 // variable is a part of the path, decoded once.
 func variable(r *http.Request, name string) (string, error) {
 	v, err := url.PathUnescape(mux.Vars(r)[name])
-	if err != nil {
+	if err != nil || !storable(v) {
 		return "", mxError(http.StatusBadRequest, "M_INVALID_PARAM", "The path is not well encoded.")
 	}
 	return v, nil
@@ -167,7 +167,7 @@ func (s *Server) renameDevice(w http.ResponseWriter, r *http.Request) {
 		case body.DisplayName == nil:
 			_, err := s.Matrix.Device(r.Context(), c.Session.Login.Localpart, id)
 			return struct{}{}, err
-		case len([]rune(*body.DisplayName)) > maxDisplayName || strings.ContainsRune(*body.DisplayName, 0):
+		case len([]rune(*body.DisplayName)) > maxDisplayName || !storable(*body.DisplayName):
 			return nil, mxError(http.StatusBadRequest, "M_INVALID_PARAM", "A device name has at most 100 characters.")
 		}
 		return struct{}{}, s.Matrix.RenameDevice(r.Context(), c.Session.Login.Localpart, id, *body.DisplayName)

@@ -61,17 +61,21 @@ func (p *Provider) asRegistered(ctx context.Context, r *http.Request, form url.V
 // at all.
 func checkCredentials(r *http.Request) *Error {
 	form := r.PostForm
-	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if strings.EqualFold(scheme, "Basic") {
-		return checkBasic(r)
-	}
 	switch {
+	case usesBasic(r):
+		return checkBasic(r)
 	case form.Get("client_assertion") != "" || form.Get("client_assertion_type") != "":
 		return oauthError(http.StatusUnauthorized, "invalid_client", "Client assertions are not supported: use client_secret_basic, client_secret_post or none.")
 	case form.Get("client_id") == "":
 		return invalidRequest("The client_id is missing.")
 	}
 	return nil
+}
+
+// usesBasic tells whether the client authenticates in the header, well or not.
+func usesBasic(r *http.Request) bool {
+	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.EqualFold(scheme, "Basic")
 }
 
 // checkBasic reads Basic credentials, which are form-encoded (RFC 6749 §2.3.1).

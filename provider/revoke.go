@@ -41,21 +41,17 @@ func (p *Provider) Revoke(ctx context.Context, r *http.Request) error {
 // checkRevoker authenticates a client that has or presents a secret. A public
 // one needs no proof: the token is the proof.
 func (p *Provider) checkRevoker(ctx context.Context, r *http.Request) error {
-	id, _, basic := r.BasicAuth()
-	if !basic {
-		id = r.PostForm.Get("client_id")
-	}
-	if id == "" {
-		return nil
-	}
-	client, err := p.store.Client(ctx, id)
-	switch {
-	case errors.Is(err, store.ErrNotFound) && !basic:
-		return nil
-	case err != nil && !errors.Is(err, store.ErrNotFound):
-		return AsError(err)
-	case err == nil && client.IsPublic() && !basic && r.PostForm.Get("client_secret") == "":
-		return nil
+	if id := r.PostForm.Get("client_id"); !usesBasic(r) && r.PostForm.Get("client_secret") == "" {
+		if id == "" {
+			return nil
+		}
+		client, err := p.store.Client(ctx, id)
+		switch {
+		case errors.Is(err, store.ErrNotFound), err == nil && client.IsPublic():
+			return nil
+		case err != nil:
+			return AsError(err)
+		}
 	}
 	if _, err := p.authenticateClient(ctx, r); err != nil {
 		return AsError(err)
