@@ -7,12 +7,12 @@ import (
 	"net/url"
 	"strings"
 	"time"
-	"unicode"
 
 	"golang.org/x/oauth2"
 	"golang.org/x/text/language"
 
 	"keymaker/internal/secret"
+	"keymaker/provider/clienturi"
 	"keymaker/store"
 	"keymaker/templates"
 	"keymaker/upstream"
@@ -164,26 +164,32 @@ func (s *Server) providerFailure(w http.ResponseWriter, r *http.Request, p *upst
 	s.fail(w, r, page, err)
 }
 
+// maxRedirectURL is the longest redirectUrl in bytes.
+const maxRedirectURL = 4096
+
 // acceptableRedirectURL tells whether a legacy client may be sent to a URL once
-// the person has confirmed it (conformance I-06, L-24): http(s) with a host, or
-// an app's own scheme, and nothing in it that browsers read in another way.
+// the person has confirmed it (conformance I-06, L-24): http(s) with a host that
+// can be shown, or an app's own scheme, and nothing in it that browsers read in
+// another way.
 func acceptableRedirectURL(raw string) bool {
 	u, err := url.Parse(raw)
-	if err != nil || len(raw) > 4096 || u.Scheme == "" || u.User != nil || strings.Contains(raw, `\`) ||
-		strings.ContainsFunc(raw, func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) }) {
+	if err != nil || len(raw) > maxRedirectURL || u.Scheme == "" || u.User != nil || strings.ContainsFunc(raw, misread) {
 		return false
 	}
-	switch strings.ToLower(u.Scheme) {
+	switch u.Scheme {
 	case "javascript", "data", "vbscript", "blob", "file", "about", "filesystem", "view-source":
 		return false
 	case "http", "https":
 		// The host goes into a header: only what a host is made of.
-		return u.Hostname() != "" && !strings.ContainsFunc(u.Host, func(c rune) bool {
-			return !unicode.IsLetter(c) && !unicode.IsDigit(c) && !strings.ContainsRune("-._:[]", c)
-		})
+		return templates.Host(raw) != "" && !strings.ContainsAny(u.Host, "%!$&'()*+,;=") &&
+			(u.Port() == "" || clienturi.ValidPort(u.Port()))
 	}
 	return true
 }
+
+// misread is true for what no URL has, and what browsers drop or turn into
+// something else.
+func misread(c rune) bool { return c <= ' ' || c >= 0x7f || c == '\\' }
 
 // language is the one in which a person is shown a page.
 func (s *Server) language(r *http.Request) language.Tag {
