@@ -304,11 +304,12 @@ func TestRefreshReuse(t *testing.T) {
 	})
 	t.Run("D-25 L-20: a made-up refresh token of a session ends nothing", func(t *testing.T) {
 		e := e.For(t)
-		forged := []byte(other.Refresh)
-		forged[len(forged)-30] ^= 1
-		expectInvalidGrant(t, e.Refresh(other.ClientID, string(forged)))
-		expectAlive(t, e, other.Access)
-		e.MustRefresh(other.ClientID, other.Refresh)
+		r := rotate(e, "FORGEDDEVICE")
+		expectAlive(t, e, r.second.Access)
+		forged := []byte(r.first.Refresh)
+		forged[len(forged)-40] ^= 1
+		expectInvalidGrant(t, e.Refresh(r.first.ClientID, string(forged)))
+		expectAlive(t, e, r.second.Access)
 	})
 }
 
