@@ -31,7 +31,7 @@ func fault(doing string, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, gorm.ErrRecordNotFound):
+	case errors.Is(err, gorm.ErrRecordNotFound), hasCode(err, impossibleText):
 		return fmt.Errorf("%s: %w", doing, ErrNotFound)
 	case isDuplicate(err):
 		return fmt.Errorf("%s: %w", doing, ErrExists)
@@ -41,12 +41,21 @@ func fault(doing string, err error) error {
 	return fmt.Errorf("%s: %w: %w", doing, ErrUnavailable, err)
 }
 
-func isDuplicate(err error) bool {
+// Codes of PostgreSQL.
+const (
+	uniqueViolation = "23505"
+	// impossibleText: a text with a NUL, or one that is not UTF-8. Whoever looks
+	// for it finds nothing, as on SQLite.
+	impossibleText = "22021"
+)
+
+func hasCode(err error, code string) bool {
 	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
-		return pg.Code == "23505"
-	}
-	return isSQLiteDuplicate(err) || errors.Is(sqlite.Dialector{}.Translate(err), gorm.ErrDuplicatedKey)
+	return errors.As(err, &pg) && pg.Code == code
+}
+
+func isDuplicate(err error) bool {
+	return hasCode(err, uniqueViolation) || isSQLiteDuplicate(err) || errors.Is(sqlite.Dialector{}.Translate(err), gorm.ErrDuplicatedKey)
 }
 
 // one turns an update that met no row into otherwise.

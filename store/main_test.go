@@ -41,6 +41,13 @@ func open(t *testing.T, d storetest.Database) *fixture {
 	return &fixture{Store: storetest.Open(t, o), t: t, ctx: t.Context(), clock: manual, options: o, postgres: d.Name == "postgres"}
 }
 
+// in is the fixture with another context.
+func (f *fixture) in(ctx context.Context) *fixture {
+	other := *f
+	other.ctx = ctx
+	return &other
+}
+
 // again opens a second store on the same database, as another server would.
 func (f *fixture) again() *store.Store {
 	f.t.Helper()

@@ -1,0 +1,125 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/ory/fosite"
+
+	"keymaker/internal/secret"
+	"keymaker/store"
+)
+
+type operation struct {
+	name string
+	call func() error
+}
+
+// operations is everything that asks the database something. The first two ask
+// for no table.
+func operations(ctx context.Context, f *fixture, g grant) []operation {
+	only := func(_ any, err error) error { return err }
+	adapter := store.Fosite{Store: f.Store}
+	return []operation{
+		{"Ping", func() error { return f.Ping(ctx) }},
+		{"InTx", func() error { return f.InTx(ctx, func(context.Context) error { return nil }) }},
+		{"SigningKeys", func() error { return only(f.SigningKeys(ctx)) }},
+		{"AddSigningKey", func() error { return f.AddSigningKey(ctx, signingKey("k", "ES256", f.clock.Now())) }},
+		{"ServerSecret", func() error { return only(f.ServerSecret(ctx, "p", []byte("x"))) }},
+		{"Client", func() error { return only(f.Client(ctx, "c")) }},
+		{"Register", func() error {
+			return only(f.Register(ctx, store.NewClient{ID: "c", Metadata: []byte("{}"), MetadataHash: []byte("h")}))
+		}},
+		{"Register with a secret", func() error { return only(f.Register(ctx, store.NewClient{ID: "c", Metadata: []byte("{}")})) }},
+		{"HasSessions", func() error { return only(f.HasSessions(ctx, "c")) }},
+		{"Begin", func() error {
+			return only(f.Begin(ctx, "b", store.AuthorizationRequest{Kind: store.RequestSSO, ExpiresAt: f.clock.Now()}))
+		}},
+		{"Request", func() error { return only(f.Request(ctx, "b", "r")) }},
+		{"SignedIn", func() error { return f.SignedIn(ctx, "b", "r", store.Login{Localpart: "alice"}) }},
+		{"Complete", func() error { return f.Complete(ctx, "b", "r") }},
+		{"BeginUpstream", func() error { return f.BeginUpstream(ctx, "b", "s", store.UpstreamLogin{}, f.clock.Now()) }},
+		{"TakeUpstream", func() error { return only(f.TakeUpstream(ctx, "b", "p", "s")) }},
+		{"SignInBrowser", func() error { return f.SignInBrowser(ctx, "c", store.Login{Localpart: "alice"}, f.clock.Now()) }},
+		{"BrowserSession", func() error { return only(f.BrowserSession(ctx, "c")) }},
+		{"SignOutBrowser", func() error { return f.SignOutBrowser(ctx, "c") }},
+		{"AddLoginToken", func() error { return f.AddLoginToken(ctx, "t", store.Login{Localpart: "alice"}, f.clock.Now()) }},
+		{"LoginToken", func() error { return only(f.LoginToken(ctx, "t")) }},
+		{"TakeLoginToken", func() error { return f.TakeLoginToken(ctx, "t") }},
+		{"RedeemCode", func() error { return f.RedeemCode(ctx, []byte("c")) }},
+		{"LoadCode", func() error { return f.LoadCode(ctx, []byte("c")) }},
+		{"LoadRefresh", func() error { return f.LoadRefresh(ctx, g.Refresh) }},
+		{"Presented", func() error { return only(f.Presented(ctx, g.Refresh, store.OAuth)) }},
+		{"Rotate", func() error { return f.Rotate(ctx, g.Refresh, secret.Bytes(32), time.Time{}) }},
+		{"StartSession", func() error { return f.in(ctx).startAs(f.newGrant(), store.Login{Localpart: "alice"}, "D2", "c1") }},
+		{"EndSession", func() error { return f.EndSession(ctx, g.ID, logout) }},
+		{"EndAllSessions", func() error { return f.EndAllSessions(ctx, "alice", logout) }},
+		{"EndedSession", func() error { _, _, _, err := f.EndedSession(ctx, g.ID); return err }},
+		{"AddAccessToken", func() error { return f.AddAccessToken(ctx, f.accessToken(g.ID, secret.Bytes(32), 1)) }},
+		{"AccessToken", func() error { return only(f.AccessToken(ctx, g.Access)) }},
+		{"FlushUsage", func() error { return f.FlushUsage(ctx) }},
+		{"EnsureDevice", func() error { return f.EnsureDevice(ctx, "alice", "D", "") }},
+		{"Device", func() error { return only(f.Device(ctx, "alice", "D1")) }},
+		{"Devices", func() error { return only(f.Devices(ctx, "alice")) }},
+		{"RenameDevice", func() error { return f.RenameDevice(ctx, "alice", "D1", "x") }},
+		{"User", func() error { return only(f.User(ctx, "alice")) }},
+		{"LinkedUser", func() error { return only(f.LinkedUser(ctx, "idp", "i", "s")) }},
+		{"Link", func() error { return only(f.Link(ctx, store.NewLink{Localpart: "bob", CreateUser: true})) }},
+		{"Record", func() error { return f.Record(ctx, store.Event{}) }},
+		{"AuditEvents", func() error { return only(f.AuditEvents(ctx, "alice", 1)) }},
+		{"Sweep", func() error { return only(f.Sweep(ctx)) }},
+		{"fosite's GetClient", func() error { return only(adapter.GetClient(ctx, "c")) }},
+		{"fosite's GetAccessTokenSession", func() error { return only(adapter.GetAccessTokenSession(ctx, string(g.Access), nil)) }},
+		{"fosite's RevokeRefreshToken", func() error { return adapter.RevokeRefreshToken(ctx, g.ID) }},
+	}
+}
+
+// A database that does not answer knows nothing: whoever takes that for "no
+// such token" logs people out (conformance D-23).
+func TestOutage(t *testing.T) {
+	outages := []struct {
+		name string
+		skip int // how many operations it leaves alone
+		make func(*fixture) context.Context
+	}{
+		{"a closed database", 0, func(f *fixture) context.Context {
+			writer, reader := f.SQL(f.t)
+			f.must(errors.Join(writer.Close(), reader.Close()))
+			return f.ctx
+		}},
+		{"a cancelled request", 0, func(f *fixture) context.Context {
+			ctx, cancel := context.WithCancel(f.ctx)
+			cancel()
+			return ctx
+		}},
+		{"tables that are gone", 2, func(f *fixture) context.Context {
+			for _, table := range []string{"access_tokens", "sessions", "devices", "login_tokens", "browser_sessions", "authorization_codes", "authorization_requests",
+				"upstream_logins", "upstream_links", "clients", "users", "server_secrets", "oidc_signingkey", "audit_events"} {
+				f.exec("DROP TABLE " + table)
+			}
+			return f.ctx
+		}},
+	}
+	for _, outage := range outages {
+		t.Run(outage.name, func(t *testing.T) {
+			each(t, func(f *fixture) {
+				g := f.start(f.login("alice"), "D1", "c1")
+				f.use(g.Access)
+				ctx := f.BeginExchange(outage.make(f))
+				for _, op := range operations(ctx, f, g)[outage.skip:] {
+					err := op.call()
+					if !errors.Is(err, store.ErrUnavailable) {
+						f.t.Errorf("%s: error %v, want ErrUnavailable", op.name, err)
+					}
+					for _, answer := range []error{store.ErrNotFound, store.ErrExists, store.ErrConflict, store.ErrReused, fosite.ErrNotFound} {
+						if errors.Is(err, answer) {
+							f.t.Errorf("%s: error %v also says %q", op.name, err, answer)
+						}
+					}
+				}
+			})
+		})
+	}
+}
