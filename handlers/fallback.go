@@ -29,7 +29,8 @@ func isMatrix(path string) bool {
 
 // methodNotAllowed names the methods that there are (RFC 9110 §15.5.6).
 func (s *Server) methodNotAllowed(w http.ResponseWriter, r *http.Request, known route) {
-	w.Header().Set("Allow", strings.Join(slices.Sorted(maps.Keys(known.methods)), ", "))
+	allowed := slices.DeleteFunc(slices.Sorted(maps.Keys(known.methods)), func(method string) bool { return known.methods[method] == nil })
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
 	switch {
 	case known.kind == matrixAPI || isMatrix(r.URL.Path):
 		s.matrixFailure(w, r, mxError(http.StatusMethodNotAllowed, "M_UNRECOGNIZED", "This endpoint does not have that method."))

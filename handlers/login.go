@@ -69,6 +69,11 @@ type tokenAnswer struct {
 	ExpiresInMS  int64  `json:"expires_in_ms,omitempty"` // milliseconds
 }
 
+const appserviceLogin = "m.login.application_service"
+
+// errAppservice is MSC4190's answer where the legacy login is none for bridges.
+var errAppservice = mxError(http.StatusBadRequest, "M_APPSERVICE_LOGIN_UNSUPPORTED", "Application services log in with the as_token itself.")
+
 // maxDeviceID is the longest device id in bytes (conformance C-38).
 const maxDeviceID = 255
 
@@ -80,8 +85,8 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch {
-	case body.Type == "m.login.application_service":
-		s.matrixFailure(w, r, mxError(http.StatusBadRequest, "M_APPSERVICE_LOGIN_UNSUPPORTED", "Application services log in with the as_token itself."))
+	case body.Type == appserviceLogin:
+		s.matrixFailure(w, r, errAppservice)
 		return
 	case body.Type != "m.login.token":
 		s.matrixFailure(w, r, mxError(http.StatusBadRequest, "M_UNKNOWN", "This login type is not supported: use m.login.sso and m.login.token."))
@@ -107,6 +112,24 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeJSON(w, http.StatusOK, answerTokens(tokens))
+}
+
+// registerUser makes nobody a user, for users come from the identity providers
+// (conformance I-10). It tells an application service to ask for no session
+// with its user (I-0C).
+func (s *Server) registerUser(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		Type         string `json:"type"`
+		InhibitLogin bool   `json:"inhibit_login"`
+	}
+	switch err := readJSON(w, r, &body); {
+	case err != nil:
+		s.matrixFailure(w, r, err)
+	case body.Type == appserviceLogin && !body.InhibitLogin:
+		s.matrixFailure(w, r, errAppservice)
+	default:
+		s.notFound(w, r)
+	}
 }
 
 // refresh is the legacy refresh (conformance I-0D).

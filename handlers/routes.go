@@ -48,6 +48,14 @@ func getPut(g, p http.HandlerFunc) map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{http.MethodGet: g, http.MethodPut: p}
 }
 
+// without marks a method that the client-server API has there and that nobody
+// here can use: the answer is that of an endpoint that does not exist
+// (conformance K-10).
+func without(methods map[string]http.HandlerFunc, method string) map[string]http.HandlerFunc {
+	methods[method] = nil
+	return methods
+}
+
 const (
 	oidc   = "/_tuwunel/oidc"
 	client = "/_matrix/client/{version:r0|v[0-9]+|unstable}"
@@ -96,10 +104,11 @@ func (s *Server) homeserverRoutes() []route {
 		{"/.well-known/matrix/client", matrixAPI, get(s.wellKnownClient)},
 		{"/_matrix/client/versions", matrixAPI, get(s.versions)},
 		{client + "/account/whoami", matrixAPI, get(s.whoami)},
-		{client + "/account/3pid", matrixAPI, get(s.threepids)},
+		{client + "/account/3pid", matrixAPI, without(get(s.threepids), http.MethodPost)},
 		{client + "/capabilities", matrixAPI, get(s.capabilities)},
 		{client + "/devices", matrixAPI, get(s.devices)},
-		{client + "/devices/{device}", matrixAPI, getPut(s.device, s.renameDevice)},
+		{client + "/devices/{device}", matrixAPI, without(getPut(s.device, s.renameDevice), http.MethodDelete)},
+		{client + "/register", matrixAPI, post(s.registerUser)},
 		{client + "/profile/{user}", matrixAPI, get(s.profile)},
 		{client + "/profile/{user}/{field}", matrixAPI, get(s.profileField)},
 	}
@@ -150,14 +159,17 @@ func (s *Server) around(r route) http.Handler {
 // byMethod answers a method that a route lacks with 405 and what it has.
 func (s *Server) byMethod(r route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if h, ok := r.methods[req.Method]; ok {
+		h, known := r.methods[req.Method]
+		if req.Method == http.MethodHead {
+			h = r.methods[http.MethodGet] // net/http leaves out the body
+		}
+		switch {
+		case h != nil:
 			h(w, req)
-			return
+		case known:
+			s.notFound(w, req)
+		default:
+			s.methodNotAllowed(w, req, r)
 		}
-		if h, ok := r.methods[http.MethodGet]; ok && req.Method == http.MethodHead {
-			h(w, req) // net/http leaves out the body
-			return
-		}
-		s.methodNotAllowed(w, req, r)
 	})
 }
