@@ -24,6 +24,7 @@ const (
 	EndRefreshExpired EndReason = "refresh_expired"  // idle for longer than refresh_token_ttl
 	EndUserRequest    EndReason = "ended_by_user"    // on the account page
 	EndDeactivated    EndReason = "user_deactivated" // conformance H-07
+	EndAdminRequest   EndReason = "ended_by_admin"   // by an administrator
 )
 
 // Event is one line of the audit log. It holds names and ids, never a secret.
@@ -47,6 +48,13 @@ const (
 	ActionConsentGiven   = "consent_given"
 	ActionConsentDenied  = "consent_denied"
 	ActionDeviceRenamed  = "device_renamed"
+
+	ActionUserLocked      = "user_locked"
+	ActionUserUnlocked    = "user_unlocked"
+	ActionUserSuspended   = "user_suspended"
+	ActionUserUnsuspended = "user_unsuspended"
+	ActionUserDeactivated = "user_deactivated"
+	ActionUserReactivated = "user_reactivated"
 )
 
 // Actors of the audit log.
@@ -54,6 +62,7 @@ const (
 	ActorUser   = "user"
 	ActorClient = "client"
 	ActorServer = "server"
+	ActorAdmin  = "admin"
 )
 
 type auditRow struct {
@@ -78,11 +87,15 @@ func (s *Store) Record(ctx context.Context, e Event) error {
 	return fault("write an audit event", s.write(ctx).Create(&row).Error)
 }
 
-// AuditEvents returns the newest events of a user, newest first, at most limit.
+// AuditEvents returns the newest events of a user, or with "" of everybody,
+// newest first, at most limit.
 func (s *Store) AuditEvents(ctx context.Context, localpart string, limit int) ([]Event, error) {
 	var rows []auditRow
-	err := s.read(ctx).Where("localpart = ?", localpart).Order("at DESC, id DESC").Limit(limit).Find(&rows).Error
-	if err != nil {
+	query := s.read(ctx).Order("id DESC") // by time as well, and indexed
+	if localpart != "" {
+		query = s.read(ctx).Where("localpart = ?", localpart).Order("at DESC, id DESC")
+	}
+	if err := query.Limit(limit).Find(&rows).Error; err != nil {
 		return nil, fault("read the audit log", err)
 	}
 	events := make([]Event, 0, len(rows))

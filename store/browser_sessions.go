@@ -22,10 +22,12 @@ func (s *Store) SignInBrowser(ctx context.Context, cookie string, l Login, expir
 	return fault("store a browser session", s.write(ctx).Create(&row).Error)
 }
 
-// BrowserSession returns who is signed in with a cookie, or ErrNotFound.
+// BrowserSession returns who is signed in with a cookie, or ErrNotFound. A
+// deactivated user is signed in nowhere.
 func (s *Store) BrowserSession(ctx context.Context, cookie string) (Login, error) {
 	var r browserSessionRow
-	err := s.read(ctx).Where("id_hash = ? AND expires_at > ?", secret.Hash(cookie), s.now()).Take(&r).Error
+	err := s.read(ctx).Where("id_hash = ? AND expires_at > ?", secret.Hash(cookie), s.now()).
+		Where("localpart IN (SELECT localpart FROM users WHERE deactivated_at IS NULL)").Take(&r).Error
 	return r.Login.login(), fault("read a browser session", err)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -38,10 +39,16 @@ func (s *Store) openPostgres(ctx context.Context, url secret.Text) error {
 
 // lockUser makes the logins of one user wait for each other until the
 // transaction ends: of two on one device each would miss the session that the
-// other begins. SQLite has one writer at a time anyway.
+// other begins. It returns ErrNotFound for a user who was deactivated while it
+// waited. SQLite has one writer at a time anyway.
 func (s *Store) lockUser(ctx context.Context, localpart string) error {
 	if !s.postgres {
 		return nil
 	}
-	return fault("lock a user", s.write(ctx).Exec("SELECT 1 FROM users WHERE localpart = ? FOR NO KEY UPDATE", localpart).Error)
+	var deactivated []bool
+	err := s.write(ctx).Raw("SELECT deactivated_at IS NOT NULL FROM users WHERE localpart = ? FOR NO KEY UPDATE", localpart).Scan(&deactivated).Error
+	if err == nil && slices.Contains(deactivated, true) {
+		err = ErrNotFound
+	}
+	return fault("lock a user", err)
 }

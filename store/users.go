@@ -35,6 +35,25 @@ func (s *Store) User(ctx context.Context, localpart string) (User, error) {
 		CreatedAt: fromMilli(row.CreatedAt), Account: row.State.account()}, fault("read a user", err)
 }
 
+// UpstreamLink ties an account at an identity provider to a user.
+type UpstreamLink struct {
+	ProviderID, Issuer, Subject string
+	CreatedAt                   time.Time
+}
+
+// UpstreamLinks returns the accounts that a user is linked to, oldest first.
+func (s *Store) UpstreamLinks(ctx context.Context, localpart string) ([]UpstreamLink, error) {
+	var rows []linkRow
+	if err := s.read(ctx).Where("localpart = ?", localpart).Order("created_at, provider_id, subject").Find(&rows).Error; err != nil {
+		return nil, fault("read the links of a user", err)
+	}
+	links := make([]UpstreamLink, 0, len(rows))
+	for _, r := range rows {
+		links = append(links, UpstreamLink{ProviderID: r.ProviderID, Issuer: r.Issuer, Subject: r.Subject, CreatedAt: fromMilli(r.CreatedAt)})
+	}
+	return links, nil
+}
+
 type linkRow struct {
 	ProviderID string
 	Issuer     string

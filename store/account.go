@@ -1,0 +1,130 @@
+package store
+
+import (
+	"context"
+	"fmt"
+)
+
+// stateChange is one way in which an account changes.
+type stateChange struct {
+	column string
+	set    bool
+	action string
+}
+
+// LockUser keeps a user out for as long as an administrator wishes: their
+// tokens stay, and are refused (conformance K-03). It returns whether anything
+// changed, and ErrNotFound for a user that does not exist; so do the others.
+func (s *Store) LockUser(ctx context.Context, localpart string) (changed bool, err error) {
+	return s.changeState(ctx, localpart, stateChange{"locked_at", true, ActionUserLocked})
+}
+
+// UnlockUser lets a locked user in again, with the tokens they had.
+func (s *Store) UnlockUser(ctx context.Context, localpart string) (changed bool, err error) {
+	return s.changeState(ctx, localpart, stateChange{"locked_at", false, ActionUserUnlocked})
+}
+
+// SuspendUser lets a user log in and read, and no more (conformance K-04).
+func (s *Store) SuspendUser(ctx context.Context, localpart string) (changed bool, err error) {
+	return s.changeState(ctx, localpart, stateChange{"suspended_at", true, ActionUserSuspended})
+}
+
+// UnsuspendUser gives a suspended user everything back.
+func (s *Store) UnsuspendUser(ctx context.Context, localpart string) (changed bool, err error) {
+	return s.changeState(ctx, localpart, stateChange{"suspended_at", false, ActionUserUnsuspended})
+}
+
+// DeactivateUser closes an account: every session and sign-in ends, every
+// device goes, and nobody logs in to it (conformance H-07, K-05). The user
+// stays in the database with the links to identity providers, so that no login
+// ever gets the name again.
+func (s *Store) DeactivateUser(ctx context.Context, localpart string) (changed bool, err error) {
+	err = s.InTx(ctx, func(ctx context.Context) error {
+		// What is on its way goes before the user is locked: a login takes its
+		// code first and the user afterwards, too.
+		if err := s.voidLogins(ctx, localpart); err != nil {
+			return err
+		}
+		var err error
+		if changed, err = s.changeState(ctx, localpart, stateChange{"deactivated_at", true, ActionUserDeactivated}); err != nil {
+			return err
+		}
+		if err := s.EndAllSessions(ctx, localpart, End{Reason: EndDeactivated, Actor: ActorAdmin}); err != nil {
+			return err
+		}
+		return fault("delete the devices", s.write(ctx).Where("localpart = ?", localpart).Delete(&deviceRow{}).Error)
+	})
+	return changed, err
+}
+
+// ReactivateUser opens a closed account: its person can log in again, to no
+// device of before. Nothing that was begun before the account was closed, or
+// while it was, can be finished.
+func (s *Store) ReactivateUser(ctx context.Context, localpart string) (changed bool, err error) {
+	err = s.InTx(ctx, func(ctx context.Context) error {
+		var err error
+		changed, err = s.changeState(ctx, localpart, stateChange{"deactivated_at", false, ActionUserReactivated})
+		if err != nil || !changed {
+			return err
+		}
+		if err := s.voidLogins(ctx, localpart); err != nil {
+			return err
+		}
+		err = s.write(ctx).Where("localpart = ?", localpart).Delete(&authorizationRequestRow{}).Error
+		return fault("delete authorization requests", err)
+	})
+	return changed, err
+}
+
+// SignOutUser ends what a user has open everywhere: sessions with their
+// devices, browser sessions, and logins on their way. It returns how many
+// sessions ended.
+func (s *Store) SignOutUser(ctx context.Context, localpart string, e End) (ended int, err error) {
+	err = s.InTx(ctx, func(ctx context.Context) error {
+		if _, err := s.User(ctx, localpart); err != nil {
+			return err
+		}
+		if err := s.voidLogins(ctx, localpart); err != nil {
+			return err
+		}
+		live, err := s.LiveSessions(ctx, localpart)
+		if err != nil {
+			return err
+		}
+		ended = len(live)
+		return s.EndAllSessions(ctx, localpart, e)
+	})
+	return ended, err
+}
+
+// changeState sets or clears the time since which a user is in a state, and
+// records it; a user who is in that state already is left alone.
+func (s *Store) changeState(ctx context.Context, localpart string, c stateChange) (changed bool, err error) {
+	err = s.InTx(ctx, func(ctx context.Context) error {
+		if _, err := s.User(ctx, localpart); err != nil {
+			return err
+		}
+		before, value := "IS NOT NULL", any(nil)
+		if c.set {
+			before, value = "IS NULL", s.now()
+		}
+		result := s.write(ctx).Model(&userRow{}).Where(fmt.Sprintf("localpart = ? AND %s %s", c.column, before), localpart).Update(c.column, value)
+		if result.Error != nil || result.RowsAffected == 0 {
+			return fault("change an account", result.Error)
+		}
+		changed = true
+		return s.Record(ctx, Event{Action: c.action, Localpart: localpart, Actor: ActorAdmin})
+	})
+	return changed, err
+}
+
+// voidLogins removes what a user could make a session or an approval of: codes,
+// login tokens and browser sessions.
+func (s *Store) voidLogins(ctx context.Context, localpart string) error {
+	for _, row := range []any{&codeRow{}, &loginTokenRow{}, &browserSessionRow{}} {
+		if err := s.write(ctx).Where("localpart = ?", localpart).Delete(row).Error; err != nil {
+			return fault("void logins", err)
+		}
+	}
+	return nil
+}

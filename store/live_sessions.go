@@ -1,0 +1,51 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// LiveSession is a session that has not ended.
+type LiveSession struct {
+	ID         string
+	Kind       SessionKind
+	DeviceID   string // "" for a session without the Matrix API
+	DeviceName string
+	ClientID   string // "" for a legacy login
+	Scope      string
+	Login      Login
+	StartedAt  time.Time
+	// RefreshedAt is the last rotation of the refresh token; without one, the
+	// start.
+	RefreshedAt time.Time
+	// LastSeenAt is exact to two minutes; zero for a session without a device.
+	LastSeenAt time.Time
+}
+
+// LiveSessions returns the sessions of a user that have not ended, oldest
+// first. A user that does not exist has none.
+func (s *Store) LiveSessions(ctx context.Context, localpart string) ([]LiveSession, error) {
+	var rows []struct {
+		Session     sessionRow `gorm:"embedded"`
+		DisplayName string
+		LastSeenAt  *int64
+	}
+	err := s.read(ctx).Table("sessions AS s").
+		Select("s.*, COALESCE(d.display_name, '') AS display_name, d.last_seen_at").
+		Joins("LEFT JOIN devices d ON d.localpart = s.localpart AND d.device_id = s.device_id").
+		Where("s.localpart = ? AND s.ended_at IS NULL", localpart).Order("s.created_at, s.id").Scan(&rows).Error
+	if err != nil {
+		return nil, fault("read the sessions of a user", err)
+	}
+	sessions := make([]LiveSession, 0, len(rows))
+	for _, r := range rows {
+		live := LiveSession{ID: r.Session.ID, Kind: SessionKind(r.Session.Kind), DeviceID: deref(r.Session.DeviceID), DeviceName: r.DisplayName,
+			ClientID: deref(r.Session.ClientID), Scope: r.Session.Scope, Login: r.Session.Login.login(),
+			StartedAt: fromMilli(r.Session.CreatedAt), RefreshedAt: fromMilli(r.Session.RotatedAt)}
+		if r.LastSeenAt != nil {
+			live.LastSeenAt = fromMilli(*r.LastSeenAt)
+		}
+		sessions = append(sessions, live)
+	}
+	return sessions, nil
+}
