@@ -2,8 +2,12 @@ package handlers_test
 
 import (
 	"net/http"
+	"net/url"
+	"path"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"keymaker/internal/harness"
 )
@@ -47,5 +51,271 @@ func expectPageHeaders(t *testing.T, h http.Header) {
 	}
 	if h.Get("Permissions-Policy") == "" {
 		t.Error("L-28: there is no Permissions-Policy")
+	}
+}
+
+func TestPagesAreProtected(t *testing.T) {
+	e := harness.Start(t)
+	id, _ := e.Register(harness.WebClient)
+	request := e.NewRequest(id, harness.ScopeStable+"PAGES")
+	b := e.NewBrowser()
+	consent := b.Consent(request, "alice")
+	answered := b.Consent(e.NewRequest(id, harness.ScopeStable+"PAGES"), "alice")
+	b.Decide(answered, "approve")
+	confirm := b.Visit(legacyStart(harness.LegacyRedirect))
+	tests := []struct {
+		name, method, path string
+		status             int
+	}{
+		{"the authorization's redirect", "GET", authorizePath + "?" + request.Values.Encode(), 303},
+		{"a refused authorization", "GET", authorizePath + "?client_id=nobody", 400},
+		{"an authorization by another method", "PUT", authorizePath, 405},
+		{"the redirect to the provider", "GET", ssoPath + "/" + e.IDP.ClientID + "?" + consent.Request.URL.RawQuery, 303},
+		{"an unknown provider", "GET", ssoPath + "/nobody", 404},
+		{"a callback of nobody's", "GET", callbackPath(e) + "?state=x", 400},
+		{"consent", "GET", consent.Request.URL.RequestURI(), 200},
+		{"an answered request", "GET", answered.Request.URL.RequestURI(), 409},
+		{"a form without its token", "POST", completePath, 400},
+		{"the legacy confirmation", "GET", confirm.Request.URL.RequestURI(), 200},
+		{"a page that is not there", "GET", "/nothing", 404},
+		{"the root", "GET", "/", 404},
+	}
+	for _, tt := range tests {
+		t.Run("L-08 L-09 L-10 L-28: "+tt.name+" has every header of a page", func(t *testing.T) {
+			a := e.For(t).Do(tt.method, tt.path, map[string]string{"Cookie": b.Cookie(), "Content-Type": form}, "")
+			if a.Status != tt.status {
+				t.Fatalf("status %d, want %d:\n%s", a.Status, tt.status, a.Body)
+			}
+			expectPageHeaders(t, a.Header)
+			if hsts := a.Header.Get("Strict-Transport-Security"); hsts != "" {
+				t.Errorf("L-14: Strict-Transport-Security on http is %q", hsts)
+			}
+			if a.Status != http.StatusSeeOther && a.Header.Get("Content-Language") != "en" {
+				t.Errorf("Content-Language is %q", a.Header.Get("Content-Language"))
+			}
+		})
+	}
+}
+
+// cookieOf is a cookie that an answer sets, or nil.
+func cookieOf(h http.Header, name string) *http.Cookie {
+	for _, c := range (&http.Response{Header: h}).Cookies() {
+		if c.Name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+func expectCookie(t *testing.T, c *http.Cookie, secure bool, life time.Duration) {
+	t.Helper()
+	switch {
+	case c == nil:
+		t.Fatal("L-22: there is no cookie")
+	case !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" || c.Secure != secure || c.MaxAge != int(life.Seconds()):
+		t.Errorf("L-22: the cookie is %s", c)
+	case len(c.Value) < 22:
+		t.Errorf("L-19: the cookie has %d characters", len(c.Value))
+	}
+}
+
+func TestCookies(t *testing.T) {
+	tests := []struct {
+		name, issuer, prefix string
+		secure               bool
+	}{
+		{"on a loopback issuer", "", "", false},
+		{"on an https issuer", "https://auth.example.org", "__Host-", true},
+	}
+	for _, tt := range tests {
+		t.Run("L-22: "+tt.name+" the cookies are "+tt.prefix+"…, HttpOnly and SameSite=Lax", func(t *testing.T) {
+			e := harness.Start(t, func(o *harness.Options) { o.Issuer = tt.issuer })
+			id, _ := e.Register(harness.WebClient)
+			begun := e.Get(authorizePath + "?" + e.NewRequest(id, harness.ScopeStable+"COOKIES").Values.Encode())
+			browser := cookieOf(begun.Header, tt.prefix+"keymaker_browser")
+			expectCookie(t, browser, tt.secure, 0)
+			back, signedIn := throughProvider(e, begun.Header.Get("Location"), browser)
+			session := cookieOf(signedIn.Header, tt.prefix+"keymaker_session")
+			expectCookie(t, session, tt.secure, 14*24*time.Hour)
+			if !strings.HasPrefix(back, e.Issuer+"/") {
+				t.Errorf("L-15: the provider sends people to %s", back)
+			}
+			for _, a := range []harness.Answer{begun, signedIn} {
+				if hsts := a.Header.Get("Strict-Transport-Security"); (hsts != "") != tt.secure {
+					t.Errorf("L-14: Strict-Transport-Security is %q", hsts)
+				}
+			}
+		})
+	}
+}
+
+// throughProvider follows the server's redirects without a cookie jar, which
+// would keep a secure cookie from our plain http, and signs alice in. It
+// returns where the provider sent her, and the answer there.
+func throughProvider(e *harness.Env, start string, browser *http.Cookie) (back string, a harness.Answer) {
+	e.T.Helper()
+	cookie := map[string]string{"Cookie": browser.Name + "=" + browser.Value}
+	b := e.NewBrowser()
+	end := b.SignIn(b.Visit(e.Do(http.MethodGet, start, cookie, "").Header.Get("Location")), "alice")
+	to := end.Request.URL // with our own address as the issuer the browser goes on
+	if end.StatusCode == http.StatusFound {
+		to = end.Location()
+	}
+	if to.Path != callbackPath(e) {
+		e.T.Fatalf("the provider sends to %s", to)
+	}
+	return to.String(), e.Do(http.MethodGet, to.RequestURI(), cookie, "")
+}
+
+func TestSessionCookieIsNew(t *testing.T) {
+	e := harness.Start(t)
+	id, _ := e.Register(harness.WebClient)
+	b := e.NewBrowser()
+	var values []string
+	for range 2 {
+		b.Consent(e.NewRequest(id, harness.ScopeStable+"FIXATION"), "alice")
+		for _, c := range b.Jar.Cookies(must(url.Parse(e.URL))) {
+			if c.Name == "keymaker_session" {
+				values = append(values, c.Value)
+			}
+		}
+	}
+	if len(values) != 2 || values[0] == values[1] {
+		t.Errorf("L-22: the session's cookie was %q: it is new at every sign-in", values)
+	}
+}
+
+func TestHostIsNotBelieved(t *testing.T) {
+	e := harness.Start(t)
+	id, _ := e.Register(harness.WebClient)
+	headers := map[string]string{"Host": "evil.net", "X-Forwarded-Host": "evil.net", "X-Forwarded-Proto": "https", "Forwarded": "host=evil.net;proto=https"}
+	paths := []string{
+		authorizePath + "?" + e.NewRequest(id, harness.ScopeStable+"HOST").Values.Encode(), authorizePath, legacyStart(harness.LegacyRedirect),
+		discoveryPath, issuerPath, "/.well-known/matrix/client", "/nothing", "/_matrix/nothing",
+	}
+	for _, path := range paths {
+		t.Run("L-15 A-22: nothing of a Host header is in the answer of "+strings.SplitN(path, "?", 2)[0], func(t *testing.T) {
+			a := e.For(t).Do(http.MethodGet, path, headers, "")
+			for name, values := range a.Header {
+				if strings.Contains(strings.Join(values, " "), "evil.net") {
+					t.Errorf("%s is %q", name, values)
+				}
+			}
+			if strings.Contains(string(a.Body), "evil.net") {
+				t.Errorf("the body is %s", a.Body)
+			}
+		})
+	}
+}
+
+func TestRequestIDs(t *testing.T) {
+	e := harness.Start(t)
+	t.Run("L-18: every answer has an id of its own, and the log has it", func(t *testing.T) {
+		e := e.For(t)
+		seen := map[string]bool{}
+		for _, path := range []string{"/livez", metadataPath, whoamiPath, "/nothing", "/_matrix/nothing", authorizePath} {
+			a := e.Do(http.MethodGet, path, map[string]string{"X-Request-Id": "mine"}, "")
+			id := a.Header.Get("X-Request-Id")
+			if id == "" || id == "mine" || seen[id] {
+				t.Errorf("%s: X-Request-Id is %q", path, id)
+			}
+			seen[id] = true
+			if logged(e, id) == "" {
+				t.Errorf("%s: the log has no line with %q", path, id)
+			}
+		}
+	})
+	t.Run("L-18: the reference on a page is the id, and the log says why", func(t *testing.T) {
+		e := e.For(t)
+		line := logged(e, referenceOf(t, e.NewBrowser().Visit(authorizePath+"?client_id=nobody")))
+		if !strings.Contains(line, "the client is not registered") {
+			t.Errorf("the log says\n%s", line)
+		}
+	})
+	t.Run("L-18: the query of a request is not logged", func(t *testing.T) {
+		e := e.For(t)
+		e.Get(callbackPath(e) + "?code=SECRETCODE&state=SECRETSTATE")
+		if log := e.Log.String(); strings.Contains(log, "SECRETCODE") || strings.Contains(log, "SECRETSTATE") {
+			t.Error("the log has a code or a state")
+		}
+	})
+}
+
+func TestLimits(t *testing.T) {
+	e := harness.Start(t)
+	t.Run("L-21: headers of 64 KiB are refused with 431", func(t *testing.T) {
+		a := e.For(t).Do(http.MethodGet, "/livez", map[string]string{"X-Long": strings.Repeat("x", 64<<10)}, "")
+		if a.Status != http.StatusRequestHeaderFieldsTooLarge {
+			t.Errorf("status %d", a.Status)
+		}
+	})
+	t.Run("L-21: headers of 16 KiB are accepted", func(t *testing.T) {
+		a := e.For(t).Do(http.MethodGet, "/livez", map[string]string{"X-Long": strings.Repeat("x", 16<<10)}, "")
+		if a.Status != http.StatusOK {
+			t.Errorf("status %d", a.Status)
+		}
+	})
+	for _, path := range []string{loginPath, legacyRefreshPath} {
+		t.Run("L-21: a body of more than 64 KiB is refused with 413: "+path, func(t *testing.T) {
+			a := sendJSON(e.For(t), path, `{"x":"`+strings.Repeat("x", 64<<10)+`"}`)
+			harness.ExpectMatrixError(t, a, http.StatusRequestEntityTooLarge, "M_TOO_LARGE")
+		})
+	}
+}
+
+func TestAssets(t *testing.T) {
+	e := harness.Start(t)
+	page := string(e.Get("/nothing").Body)
+	found := regexp.MustCompile(`(?:href|src)="(/_tuwunel/oidc/assets/[^"]+)"`).FindAllStringSubmatch(page, -1)
+	if len(found) == 0 {
+		t.Fatalf("the page loads nothing:\n%s", page)
+	}
+	for _, match := range found {
+		t.Run("L-09: "+match[1]+" is kept for ever, as its name changes with it", func(t *testing.T) {
+			a := e.For(t).Get(match[1])
+			kind := map[string]string{".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}[path.Ext(match[1])]
+			if a.Status != http.StatusOK || a.Header.Get("Content-Type") != kind || len(a.Body) == 0 {
+				t.Errorf("status %d, Content-Type %q, %d bytes", a.Status, a.Header.Get("Content-Type"), len(a.Body))
+			}
+			if a.Header.Get("Cache-Control") != "public, max-age=31536000, immutable" || a.Header.Get("X-Content-Type-Options") != "nosniff" || a.Header.Get("Set-Cookie") != "" {
+				t.Errorf("the headers are %v", a.Header)
+			}
+		})
+	}
+	for _, path := range []string{"/_tuwunel/oidc/assets/", "/_tuwunel/oidc/assets/style.css", "/_tuwunel/oidc/assets/../../../etc/passwd", found[0][1] + "x"} {
+		t.Run("L-09: "+path+" is not there", func(t *testing.T) {
+			if a := e.For(t).Get(path); a.Status != http.StatusNotFound || strings.Contains(a.Header.Get("Cache-Control"), "public") {
+				t.Errorf("status %d, Cache-Control %q", a.Status, a.Header.Get("Cache-Control"))
+			}
+		})
+	}
+}
+
+func TestHealth(t *testing.T) {
+	e := harness.Start(t)
+	for _, path := range []string{"/livez", "/readyz"} {
+		t.Run("K-07: "+path+" answers while the server can work", func(t *testing.T) {
+			a := e.For(t).Get(path)
+			harness.ExpectJSON(t, a, http.StatusOK)
+			if a.Text("status") != "ok" {
+				t.Errorf("the answer is %s", a.Body)
+			}
+		})
+	}
+}
+
+func TestHTTP2(t *testing.T) {
+	e := harness.Start(t)
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	c := &http.Client{Transport: &http.Transport{Protocols: protocols}}
+	defer c.CloseIdleConnections()
+	response, err := c.Get(e.URL + "/livez")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.ProtoMajor != 2 || response.StatusCode != http.StatusOK {
+		t.Errorf("HTTP/2 without TLS, as Synapse can ask for it, is answered with %s %s", response.Proto, response.Status)
 	}
 }

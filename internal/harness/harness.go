@@ -78,6 +78,8 @@ type Options struct {
 	Now time.Time
 	// FinalSlash writes the issuer with one.
 	FinalSlash bool
+	// Issuer replaces the address as the issuer, as behind a reverse proxy.
+	Issuer string
 }
 
 // Start runs a server until the test ends.
@@ -93,6 +95,9 @@ func Start(t testing.TB, configure ...func(*Options)) *Env {
 	}
 	e := &Env{T: t, URL: "http://" + listener.Addr().String(), Clock: clock.NewManual(o.Now), Log: &Buffer{}, serving: &atomic.Pointer[server.Server]{}}
 	e.Issuer = e.URL
+	if o.Issuer != "" {
+		e.Issuer = o.Issuer
+	}
 	if o.FinalSlash {
 		e.Issuer += "/"
 	}
@@ -151,7 +156,7 @@ func (e *Env) open(t testing.TB) *server.Server {
 }
 
 func (e *Env) callback(clientID string) string {
-	return e.URL + "/_matrix/client/unstable/login/sso/callback/" + clientID
+	return strings.TrimSuffix(e.Issuer, "/") + "/_matrix/client/unstable/login/sso/callback/" + clientID
 }
 
 func (e *Env) configText(t testing.TB, o Options) string {
