@@ -206,6 +206,25 @@ func together(n int, do func(i int) error) []error {
 	return errs
 }
 
+// untilWaiting starts do and returns when it waits for the transaction of ctx.
+func (f *fixture) untilWaiting(ctx context.Context, do func()) error {
+	writer, _ := f.SQL(f.t)
+	before := writer.Stats().WaitCount
+	go do()
+	for waiting := false; !waiting; {
+		if !f.postgres {
+			waiting = writer.Stats().WaitCount > before
+		} else if err := f.Writer(ctx).Raw("SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid)))").
+			Scan(&waiting).Error; err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
 // wantOnce checks that one of many calls succeeded and the others got want.
 func wantOnce(t *testing.T, errs []error, want error) {
 	t.Helper()

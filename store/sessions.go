@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"gorm.io/gorm/clause"
@@ -71,9 +73,13 @@ func (s *Store) EndSession(ctx context.Context, id string, e End) error {
 	return s.endSessions(ctx, e, "id = ?", id)
 }
 
-// EndAllSessions ends every session of a user.
+// EndAllSessions ends every session of a user. It locks rows in the order of
+// everybody who locks several, or servers on one PostgreSQL would lock each
+// other out: sessions by id, then devices.
 func (s *Store) EndAllSessions(ctx context.Context, localpart string, e End) error {
-	return s.endSessions(ctx, e, "localpart = ?", localpart)
+	live := s.write(ctx).Model(&sessionRow{}).Select("id").Where("localpart = ? AND ended_at IS NULL", localpart).
+		Order("id").Clauses(clause.Locking{Strength: "NO KEY UPDATE"})
+	return s.endSessions(ctx, e, "id IN (?)", live)
 }
 
 // endDevice ends the live session of a device and keeps the device.
@@ -94,6 +100,7 @@ func (s *Store) endSessions(ctx context.Context, e End, where string, args ...an
 		if result.Error != nil {
 			return fault("end sessions", result.Error)
 		}
+		slices.SortFunc(ended, func(a, b sessionRow) int { return cmp.Compare(deref(a.DeviceID), deref(b.DeviceID)) })
 		for _, r := range ended {
 			if err := s.afterEnd(ctx, r, e); err != nil {
 				return err

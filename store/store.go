@@ -118,7 +118,11 @@ func (s *Store) use(dialector gorm.Dialector, prepare bool) (*gorm.DB, error) {
 }
 
 func (s *Store) countStatements(db *gorm.DB) error {
-	count := func(*gorm.DB) { s.statements.Add(1) }
+	count := func(db *gorm.DB) {
+		if !db.DryRun { // which renders a statement inside of another
+			s.statements.Add(1)
+		}
+	}
 	c := db.Callback()
 	return errors.Join(
 		c.Create().Before("gorm:create").Register("keymaker:count", count),

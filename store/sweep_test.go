@@ -177,6 +177,30 @@ func TestSweepInBatches(t *testing.T) {
 	})
 }
 
+func TestServersSweepAtOnce(t *testing.T) {
+	each(t, func(f *fixture) {
+		servers := []*store.Store{f.Store, f.again(), f.again()}
+		alice := f.login("alice")
+		f.must(f.InTx(f.ctx, func(ctx context.Context) error {
+			for range 3 * store.SweepBatch {
+				if err := f.AddLoginToken(ctx, secret.Token(), alice, f.clock.Now()); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+		f.clock.Advance(time.Second)
+		removed := make([]int64, len(servers))
+		wantAll(f.t, together(len(servers), func(i int) (err error) {
+			removed[i], err = servers[i].Sweep(f.ctx)
+			return err
+		}))
+		if sum := removed[0] + removed[1] + removed[2]; sum != 3*store.SweepBatch {
+			f.t.Errorf("removed %d, want %d", sum, 3*store.SweepBatch)
+		}
+	})
+}
+
 func TestSweepAndRegisterAtOnce(t *testing.T) {
 	each(t, func(f *fixture) {
 		c := f.client("App")
@@ -188,30 +212,11 @@ func TestSweepAndRegisterAtOnce(t *testing.T) {
 			if err != nil || again.ID != c.ID {
 				return fmt.Errorf("registered %v: %w", again, err)
 			}
-			go func() { _, err := f.Sweep(f.ctx); swept <- err }()
-			return f.untilSomebodyWaits(ctx)
+			return f.untilWaiting(ctx, func() { _, err := f.Sweep(f.ctx); swept <- err })
 		}))
 		f.must(<-swept)
 		if _, err := f.Client(f.ctx, c.ID); err != nil {
 			f.t.Errorf("the client that had just registered again: %v", err)
 		}
 	})
-}
-
-// untilSomebodyWaits returns when another connection waits for the transaction
-// of ctx.
-func (f *fixture) untilSomebodyWaits(ctx context.Context) error {
-	writer, _ := f.SQL(f.t)
-	for waiting := false; !waiting; {
-		if !f.postgres {
-			waiting = writer.Stats().WaitCount > 0
-		} else if err := f.Writer(ctx).Raw("SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid)))").
-			Scan(&waiting).Error; err != nil {
-			return err
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-	}
-	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"keymaker/store"
+	"keymaker/store/storetest"
 )
 
 var errStop = errors.New("stop")
@@ -68,6 +69,29 @@ func TestInTx(t *testing.T) {
 				return nil
 			}))
 		}, 1},
+		{"fosite's own joins, and cannot undo the outer one", func(f *fixture) {
+			f.must(f.InTx(f.ctx, func(ctx context.Context) error {
+				inner, err := f.BeginTX(ctx)
+				f.must(err)
+				record(f, inner, "alice")
+				return f.Rollback(inner)
+			}))
+		}, 1},
+		{"fosite's own stands alone, and is kept", func(f *fixture) {
+			ctx, err := f.BeginTX(f.ctx)
+			f.must(err)
+			record(f, ctx, "alice")
+			f.must(f.Commit(ctx))
+		}, 1},
+		{"fosite's own stands alone, and is undone", func(f *fixture) {
+			ctx, err := f.BeginTX(f.ctx)
+			f.must(err)
+			record(f, ctx, "alice")
+			f.must(f.Rollback(ctx))
+		}, 0},
+		{"without one there is nothing to end", func(f *fixture) {
+			f.must(errors.Join(f.Commit(f.ctx), f.Rollback(f.ctx)))
+		}, 0},
 		{"a cancelled one leaves nothing", func(f *fixture) {
 			ctx, cancel := context.WithCancel(f.ctx)
 			defer cancel()
@@ -93,26 +117,20 @@ func TestInTx(t *testing.T) {
 // one needs it inside must not make the two wait for each other: the SQLite
 // writer is a single connection.
 func TestTheSameStatementInsideAndOutsideATransaction(t *testing.T) {
-	each(t, func(f *fixture) {
-		event := store.Event{Action: "test", Localpart: "alice", Actor: store.ActorServer}
-		writer, _ := f.SQL(f.t)
-		outside := make(chan error, 1)
-		f.must(f.InTx(f.ctx, func(ctx context.Context) error {
-			before := writer.Stats().WaitCount
-			go func() { outside <- f.Record(f.ctx, event) }()
-			for !f.postgres && writer.Stats().WaitCount == before {
-				if f.ctx.Err() != nil {
-					return f.ctx.Err()
-				}
-			}
-			return f.Record(ctx, event)
-		}))
-		f.must(<-outside)
-		events, err := f.AuditEvents(f.ctx, "alice", 10)
-		if err != nil || len(events) != 2 {
-			f.t.Errorf("%d events, error %v, want 2", len(events), err)
+	f := open(t, storetest.Databases()[0])
+	event := store.Event{Action: "test", Localpart: "alice", Actor: store.ActorServer}
+	outside := make(chan error, 1)
+	f.must(f.InTx(f.ctx, func(ctx context.Context) error {
+		if err := f.untilWaiting(ctx, func() { outside <- f.Record(f.ctx, event) }); err != nil {
+			return err
 		}
-	})
+		return f.Record(ctx, event)
+	}))
+	f.must(<-outside)
+	events, err := f.AuditEvents(f.ctx, "alice", 10)
+	if err != nil || len(events) != 2 {
+		t.Errorf("%d events, error %v, want 2", len(events), err)
+	}
 }
 
 func TestWritersAtOnce(t *testing.T) {

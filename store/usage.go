@@ -1,8 +1,8 @@
 package store
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -66,34 +66,41 @@ func (s *Store) FlushUsage(ctx context.Context) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	err := s.InTx(ctx, func(ctx context.Context) error {
-		// In one order: servers that write at once would lock each other out.
-		for _, id := range slices.Sorted(maps.Keys(batch)) {
-			if err := s.writeUse(ctx, batch[id]); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	err := s.InTx(ctx, func(ctx context.Context) error { return s.writeUses(ctx, slices.Collect(maps.Values(batch))) })
 	if err != nil {
 		s.usage.restore(batch)
 	}
 	return err
 }
 
-func (s *Store) writeUse(ctx context.Context, u use) error {
-	var errs []error
-	if u.first {
-		errs = append(errs, fault("mark a first use", s.write(ctx).Model(&sessionRow{}).
-			Where("id = ? AND generation = ? AND generation_used_at IS NULL", u.session, u.generation).
-			Update("generation_used_at", u.at).Error))
+// writeUses locks rows in the order of everybody who locks several: sessions by
+// id, then devices.
+func (s *Store) writeUses(ctx context.Context, uses []use) error {
+	slices.SortFunc(uses, func(a, b use) int { return cmp.Compare(a.session, b.session) })
+	for _, u := range uses {
+		if !u.first {
+			continue
+		}
+		err := s.write(ctx).Model(&sessionRow{}).Where("id = ? AND generation = ? AND generation_used_at IS NULL", u.session, u.generation).
+			Update("generation_used_at", u.at).Error
+		if err != nil {
+			return fault("mark a first use", err)
+		}
 	}
-	if u.device != "" {
-		errs = append(errs, fault("mark a device as seen", s.write(ctx).Model(&deviceRow{}).
-			Where("localpart = ? AND device_id = ? AND last_seen_at < ?", u.localpart, u.device, u.at).
-			Update("last_seen_at", u.at).Error))
+	slices.SortFunc(uses, func(a, b use) int {
+		return cmp.Or(cmp.Compare(a.localpart, b.localpart), cmp.Compare(a.device, b.device))
+	})
+	for _, u := range uses {
+		if u.device == "" {
+			continue
+		}
+		err := s.write(ctx).Model(&deviceRow{}).Where("localpart = ? AND device_id = ? AND last_seen_at < ?", u.localpart, u.device, u.at).
+			Update("last_seen_at", u.at).Error
+		if err != nil {
+			return fault("mark a device as seen", err)
+		}
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // restore keeps a batch that could not be written for the next attempt, unless

@@ -163,6 +163,39 @@ func TestUsesThatCouldNotBeWritten(t *testing.T) {
 	})
 }
 
+func TestUsesDuringAFailedWrite(t *testing.T) {
+	each(t, func(f *fixture) {
+		alice := f.login("alice")
+		g, other := f.start(alice, "D1", "c1"), f.start(alice, "D2", "c1")
+		f.use(g.Access)
+		f.use(other.Access)
+		_, access := f.rotate(g.Refresh)
+		next, err := f.AccessToken(f.ctx, access)
+		f.must(err)
+		writing, cancel := context.WithCancel(f.ctx)
+		defer cancel()
+		failed := make(chan error, 1)
+		f.must(f.InTx(f.ctx, func(ctx context.Context) error {
+			for _, held := range []grant{g, other} {
+				if err := f.Writer(ctx).Exec("UPDATE sessions SET scope = scope WHERE id = ?", held.ID).Error; err != nil {
+					return err
+				}
+			}
+			err := f.untilWaiting(ctx, func() { failed <- f.FlushUsage(writing) })
+			f.MarkUsed(next)
+			cancel()
+			f.want("write", <-failed, store.ErrUnavailable)
+			return err
+		}))
+		f.must(f.FlushUsage(f.ctx))
+		for _, used := range []grant{g, other} {
+			if got := f.usedAt(used); got != f.clock.Now().UnixMilli() {
+				f.t.Errorf("used at %d, want %d: the newest use of each session counts", got, f.clock.Now().UnixMilli())
+			}
+		}
+	})
+}
+
 func TestServersNoteTheSameUses(t *testing.T) {
 	each(t, func(f *fixture) {
 		servers := []*store.Store{f.Store, f.again()}
@@ -185,6 +218,29 @@ func TestServersNoteTheSameUses(t *testing.T) {
 		}
 		if n := f.number("SELECT count(*) FROM sessions WHERE generation_used_at IS NULL"); n != 0 {
 			f.t.Errorf("%d uses are missing", n)
+		}
+	})
+}
+
+func TestEndOfWhatIsInUse(t *testing.T) {
+	each(t, func(f *fixture) {
+		servers := []*store.Store{f.Store, f.again()}
+		alice := f.login("alice")
+		for range 4 {
+			for i := range 20 {
+				g := f.start(alice, fmt.Sprint("D", i), "c1")
+				for _, s := range servers {
+					session, err := s.AccessToken(f.ctx, g.Access)
+					f.must(err)
+					s.MarkUsed(session)
+				}
+			}
+			wantAll(f.t, together(4, func(i int) error {
+				if i < 2 {
+					return servers[i].FlushUsage(f.ctx)
+				}
+				return servers[i-2].EndAllSessions(f.ctx, "alice", logout)
+			}))
 		}
 	})
 }
