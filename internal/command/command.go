@@ -16,6 +16,8 @@ import (
 // Streams are where a command writes to and what it reads of its surroundings.
 type Streams struct {
 	Out, Err io.Writer
+	// In is where a person answers; nil for nobody.
+	In io.Reader
 	// Env is the environment, as os.Environ returns it.
 	Env []string
 }
@@ -49,6 +51,7 @@ type root struct {
 	Serve   ServeCommand   `cmd:"" help:"Run the server."`
 	Demo    DemoCommand    `cmd:"" help:"Run the server with a demonstration identity provider, on this machine only."`
 	Config  ConfigCommand  `cmd:"" help:"Check the configuration, or print one with comments."`
+	Admin   AdminCommand   `cmd:"" help:"Look at accounts, lock, suspend or deactivate them, and read the audit log."`
 	Version VersionCommand `cmd:"" help:"Print the version."`
 }
 

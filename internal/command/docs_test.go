@@ -96,6 +96,9 @@ func TestEveryCommandInTheDocumentsWorks(t *testing.T) {
 			t.Run(b.document+": "+line, func(t *testing.T) {
 				inFolder(t)
 				write(t, "keymaker.toml", readme+"\n[global.database]\nurl = \"sqlite:keymaker.db\"\n")
+				if strings.HasPrefix(line, "./keymaker admin ") {
+					withAlice(t)
+				}
 				execute(t, line)
 			})
 		}
