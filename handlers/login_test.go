@@ -298,6 +298,8 @@ func TestLegacyRefresh(t *testing.T) {
 		setUser(e, "alice", "locked_at", true)
 		a := refresh(e, tokens.Refresh)
 		setUser(e, "alice", "locked_at", false)
+		expectLocked(t, a)
+		a = refresh(e, tokens.Refresh)
 		harness.ExpectJSON(t, a, http.StatusOK)
 		setUser(e, "alice", "deactivated_at", true)
 		b := refresh(e, a.Text("refresh_token"))

@@ -203,6 +203,19 @@ func (s *Server) profileField(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, answer)
 }
 
+// setProfileField changes no profile: the identity provider says what is in it,
+// and capabilities that it cannot be changed here. Of what a suspended user may
+// not do this is all that the embedded surface has (conformance K-04): they may
+// read, log in and out, and look after their devices.
+func (s *Server) setProfileField(w http.ResponseWriter, r *http.Request) {
+	s.asMember(w, r, func(c *provider.Caller) (any, error) {
+		if c.Session.Account.Suspended {
+			return nil, mxError(http.StatusForbidden, "M_USER_SUSPENDED", "This account has been suspended by an administrator.")
+		}
+		return nil, mxError(http.StatusForbidden, "M_FORBIDDEN", "Profiles come from the identity provider and are not changed here.")
+	})
+}
+
 func (s *Server) profileOf(r *http.Request) (map[string]string, error) {
 	id, err := variable(r, "user")
 	if err != nil {

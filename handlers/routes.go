@@ -110,7 +110,7 @@ func (s *Server) homeserverRoutes() []route {
 		{client + "/devices/{device}", matrixAPI, without(getPut(s.device, s.renameDevice), http.MethodDelete)},
 		{client + "/register", matrixAPI, post(s.registerUser)},
 		{client + "/profile/{user}", matrixAPI, get(s.profile)},
-		{client + "/profile/{user}/{field}", matrixAPI, get(s.profileField)},
+		{client + "/profile/{user}/{field}", matrixAPI, getPut(s.profileField, s.setProfileField)},
 	}
 }
 

@@ -93,10 +93,15 @@ func (p *Provider) loadRefresh(ctx context.Context, token string) error {
 }
 
 // admit decides whether the user may have tokens now, and for a code makes the
-// device exist on the homeserver. A refresh asks nothing but our own database.
+// device exist on the homeserver. A refresh asks nothing but our own database,
+// and a locked user keeps the session: refusing would end it at the client
+// (conformance D-2B).
 func (p *Provider) admit(ctx context.Context, request fosite.AccessRequester, session *store.Session) error {
 	if session.Account.Deactivated {
 		return invalidGrant("The account has been deactivated.")
+	}
+	if session.Account.Locked && !request.GetGrantTypes().ExactOne("refresh_token") {
+		return invalidGrant("The account is locked.") // conformance C-67
 	}
 	granted := scope.Stored(session.Scope)
 	form := request.GetRequestForm()

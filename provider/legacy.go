@@ -118,7 +118,8 @@ func (p *Provider) legacyAccess(session string, generation int64, body string, i
 
 // RefreshLegacy is POST /refresh (conformance I-0D). The rule for a lost answer
 // is that of the token endpoint. Errors are ErrUnknownToken for a token that is
-// unknown, expired, reused or of an OAuth client, or wrap store.ErrUnavailable.
+// unknown, expired, reused or of an OAuth client, ErrLocked for one that works
+// again once its user is unlocked (K-03), or wrap store.ErrUnavailable.
 func (p *Provider) RefreshLegacy(ctx context.Context, token string) (*LegacyTokens, error) {
 	key, ok := p.tokens.parseRefresh(prefixLegacyRefresh, token)
 	if !ok {
@@ -132,6 +133,8 @@ func (p *Provider) RefreshLegacy(ctx context.Context, token string) (*LegacyToke
 		return nil, err
 	case session.Account.Deactivated, !session.RefreshExpiresAt.IsZero() && !p.clock.Now().Before(session.RefreshExpiresAt):
 		return nil, ErrUnknownToken
+	case session.Account.Locked:
+		return nil, ErrLocked
 	}
 	return p.rotateLegacy(ctx, token, session)
 }

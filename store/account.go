@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+
+	"gorm.io/gorm/clause"
 )
 
 // stateChange is one way in which an account changes.
@@ -49,12 +51,20 @@ func (s *Store) DeactivateUser(ctx context.Context, localpart string) (changed b
 		if changed, err = s.changeState(ctx, localpart, stateChange{"deactivated_at", true, ActionUserDeactivated}); err != nil {
 			return err
 		}
-		if err := s.EndAllSessions(ctx, localpart, End{Reason: EndDeactivated, Actor: ActorAdmin}); err != nil {
+		if err := s.EndAllSessions(ctx, localpart, End{Reason: EndDeactivated, Actor: ActorAdmin, KeepDevice: true}); err != nil {
 			return err
 		}
-		return fault("delete the devices", s.write(ctx).Where("localpart = ?", localpart).Delete(&deviceRow{}).Error)
+		return s.deleteDevices(ctx, localpart)
 	})
 	return changed, err
+}
+
+// deleteDevices removes every device of a user, with a session or without. It
+// locks them in the order of everybody who locks several.
+func (s *Store) deleteDevices(ctx context.Context, localpart string) error {
+	devices := s.write(ctx).Model(&deviceRow{}).Select("device_id").Where("localpart = ?", localpart).
+		Order("device_id").Clauses(clause.Locking{Strength: "UPDATE"})
+	return fault("delete the devices", s.write(ctx).Where("localpart = ? AND device_id IN (?)", localpart, devices).Delete(&deviceRow{}).Error)
 }
 
 // ReactivateUser opens a closed account: its person can log in again, to no
