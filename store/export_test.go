@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"testing"
 
 	"gorm.io/gorm"
@@ -37,3 +38,13 @@ func (s *Store) SQL(t testing.TB) (writer, reader *sql.DB) {
 // Writer sends SQL that no method sends, in the transaction of ctx if there is
 // one.
 func (s *Store) Writer(ctx context.Context) *gorm.DB { return s.write(ctx) }
+
+// SealedColumns are the columns that Reseal knows, sorted.
+func SealedColumns() []string {
+	var all []string
+	for _, c := range append(resealed, dropped...) {
+		all = append(all, c.table+"."+c.column)
+	}
+	slices.Sort(all)
+	return all
+}

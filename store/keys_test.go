@@ -2,6 +2,8 @@ package store_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -56,7 +58,7 @@ func TestSigningKeysOfServersThatStartAtOnce(t *testing.T) {
 		f.must(err)
 		var found []string
 		for _, k := range keys {
-			found = append(found, k.Alg+" "+k.State)
+			found = append(found, k.Alg+" "+string(k.State))
 		}
 		slices.Sort(found)
 		if want := []string{"ES256 active", "RS256 active"}; !slices.Equal(found, want) {
@@ -81,6 +83,78 @@ func TestServerSecret(t *testing.T) {
 		other, err := f.ServerSecret(f.ctx, "forms", secret.Bytes(32))
 		if err != nil || bytes.Equal(other, got[0]) {
 			f.t.Errorf("another purpose has the same secret, or error %v", err)
+		}
+	})
+}
+
+func TestLifeOfASigningKey(t *testing.T) {
+	each(t, func(f *fixture) {
+		first, second := signingKey("k1", "ES256", f.clock.Now()), signingKey("k2", "ES256", f.clock.Now())
+		other := signingKey("r1", "RS256", f.clock.Now())
+		second.State = store.KeyNext
+		for _, k := range []store.SigningKey{first, second, other} {
+			f.must(f.AddSigningKey(f.ctx, k))
+		}
+		f.want("remove the key that signs", f.RemoveSigningKey(f.ctx, "k1"), store.ErrNotFound)
+		f.clock.Advance(time.Hour)
+		retire := f.clock.Now().Add(2 * time.Hour)
+		f.must(f.ActivateSigningKey(f.ctx, second, retire))
+
+		f.t.Run("F-34: the next key signs, and the one of before retires", func(t *testing.T) {
+			keys, err := f.SigningKeys(f.ctx)
+			f.must(err)
+			got := map[string]store.SigningKey{}
+			for _, k := range keys {
+				got[k.KID] = k
+			}
+			if k := got["k1"]; k.State != store.KeyRetiring || !k.RetireAfter.Equal(retire) {
+				t.Errorf("k1 is %s until %s", k.State, k.RetireAfter)
+			}
+			if k := got["k2"]; k.State != store.KeyActive || !k.NotBefore.Equal(f.clock.Now()) || !k.Published.Equal(storetest.Start) || !k.RetireAfter.IsZero() {
+				t.Errorf("k2 is %s since %s, published %s, until %s", k.State, k.NotBefore, k.Published, k.RetireAfter)
+			}
+			if k := got["r1"]; k.State != store.KeyActive {
+				t.Errorf("the key of another algorithm is %s", k.State)
+			}
+		})
+		f.t.Run("F-34: what signs already is not next", func(*testing.T) {
+			f.want("activate it again", f.InTx(f.ctx, func(ctx context.Context) error { return f.ActivateSigningKey(ctx, second, retire) }), store.ErrConflict)
+			if n := f.number("SELECT COUNT(*) FROM oidc_signingkey WHERE state = 'active'"); n != 2 {
+				f.t.Errorf("%d keys sign, want 2", n)
+			}
+		})
+		f.t.Run("F-34: a retiring key can be removed, once", func(*testing.T) {
+			f.must(f.RemoveSigningKey(f.ctx, "k1"))
+			f.want("remove it again", f.RemoveSigningKey(f.ctx, "k1"), store.ErrNotFound)
+		})
+	})
+}
+
+func TestChangesOfSigningKeysWaitForEachOther(t *testing.T) {
+	each(t, func(f *fixture) {
+		servers := []*store.Store{f.Store, f.again()}
+		wantAll(f.t, together(20, func(i int) error {
+			s := servers[i%2]
+			return s.ChangeSigningKeys(f.ctx, func(ctx context.Context, keys []store.SigningKey) error {
+				if len(keys) > 0 {
+					return nil // another one was faster
+				}
+				next := signingKey(fmt.Sprint("k", i), "ES256", f.clock.Now())
+				next.State = store.KeyNext
+				return s.AddSigningKey(ctx, next)
+			})
+		}))
+		if n := f.number("SELECT COUNT(*) FROM oidc_signingkey"); n != 1 {
+			f.t.Errorf("%d servers found no key, want 1", n)
+		}
+		refused := errors.New("refused")
+		err := f.ChangeSigningKeys(f.ctx, func(ctx context.Context, _ []store.SigningKey) error {
+			f.must(f.AddSigningKey(ctx, signingKey("k99", "RS256", f.clock.Now())))
+			return refused
+		})
+		f.want("a change that fails", err, refused)
+		if n := f.number("SELECT COUNT(*) FROM oidc_signingkey"); n != 1 {
+			f.t.Error("what a failed change did was kept")
 		}
 	})
 }
