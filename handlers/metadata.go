@@ -1,6 +1,11 @@
 package handlers
 
-import "net/http"
+import (
+	"fmt"
+	"net/http"
+
+	"keymaker/provider/signing"
+)
 
 // metadata serves the discovery document, from memory: clients fetch it before
 // every refresh (conformance ).
@@ -17,6 +22,6 @@ func (s *Server) authIssuer(w http.ResponseWriter, _ *http.Request) {
 
 // jwks serves the public keys (conformance F-33, F-34).
 func (s *Server) jwks(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Cache-Control", "public, max-age=900")
+	w.Header().Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(signing.CacheTime.Seconds())))
 	writeDocument(w, http.StatusOK, s.Provider.JWKS())
 }

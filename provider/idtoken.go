@@ -8,10 +8,10 @@ import (
 
 	"github.com/ory/fosite"
 	"github.com/ory/fosite/handler/openid"
-)
 
-// idTokenTTL is how long an ID token may be accepted as proof of the sign-in.
-const idTokenTTL = time.Hour
+	"keymaker/provider/signing"
+	"keymaker/store"
+)
 
 // idTokens makes ID tokens in place of fosite's strategy, which reads the
 // machine's clock, checks the request's parameters once more, and so can fail
@@ -34,8 +34,9 @@ type idTokenClaims struct {
 	AtHash   string `json:"at_hash,omitempty"`
 }
 
-// GenerateIDToken implements openid.OpenIDConnectTokenStrategy.
-func (i idTokens) GenerateIDToken(_ context.Context, lifespan time.Duration, r fosite.Requester) (string, error) {
+// GenerateIDToken implements openid.OpenIDConnectTokenStrategy. It signs with
+// the algorithm that the client registered; at_hash is SHA-256's with each.
+func (i idTokens) GenerateIDToken(ctx context.Context, lifespan time.Duration, r fosite.Requester) (string, error) {
 	session, err := sessionOf(r)
 	if err != nil {
 		return "", err
@@ -50,9 +51,17 @@ func (i idTokens) GenerateIDToken(_ context.Context, lifespan time.Duration, r f
 	if err != nil {
 		return "", fmt.Errorf("encode an ID token: %w", err)
 	}
-	signed, err := i.keys.signer.Sign(payload)
+	signed, err := i.keys.Sign(ctx, idTokenAlg(r.GetClient()), payload)
 	if err != nil {
 		return "", fmt.Errorf("sign an ID token: %w", err)
 	}
-	return signed.CompactSerialize()
+	return signed, nil
+}
+
+// idTokenAlg is the algorithm that a client registered (conformance B-26, F-31).
+func idTokenAlg(c fosite.Client) string {
+	if registered, ok := c.(*store.Client); ok && registered.IDTokenAlg() != "" {
+		return registered.IDTokenAlg()
+	}
+	return signing.ES256
 }

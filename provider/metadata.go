@@ -37,7 +37,21 @@ type metadata struct {
 	ClaimsParameterSupported         bool     `json:"claims_parameter_supported"`
 }
 
-func (p *Provider) buildMetadata() ([]byte, error) {
+// documents are the discovery document before and after there is an RSA key.
+type documents struct {
+	withoutRS256, withRS256 []byte
+}
+
+func (p *Provider) buildDocuments() (documents, error) {
+	without, err := p.buildMetadata(false)
+	if err != nil {
+		return documents{}, err
+	}
+	with, err := p.buildMetadata(true)
+	return documents{without, with}, err
+}
+
+func (p *Provider) buildMetadata(rs256 bool) ([]byte, error) {
 	secretMethods := []string{"client_secret_basic", "client_secret_post"}
 	doc, err := json.Marshal(metadata{
 		Issuer:                p.issuer,
@@ -49,7 +63,7 @@ func (p *Provider) buildMetadata() ([]byte, error) {
 		TokenEndpointAuthMethods: registration.AuthMethods(), RevocationEndpointAuthMethods: registration.AuthMethods(),
 		IntrospectionEndpointAuthMethods: secretMethods,
 		ScopesSupported:                  scope.Supported(), SubjectTypesSupported: []string{"public"},
-		IDTokenSigningAlgs:  registration.IDTokenAlgs(),
+		IDTokenSigningAlgs:  registration.IDTokenAlgs(rs256),
 		ClaimsSupported:     []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "name", "preferred_username", "email"},
 		ClaimTypesSupported: []string{"normal"}, AuthorizationResponseIss: true,
 	})
@@ -61,4 +75,9 @@ func (p *Provider) buildMetadata() ([]byte, error) {
 
 // Metadata is the discovery document, the same bytes at every path that serves
 // it (conformance A-06).
-func (p *Provider) Metadata() []byte { return p.metadata }
+func (p *Provider) Metadata() []byte {
+	if p.signsRS256() {
+		return p.metadata.withRS256
+	}
+	return p.metadata.withoutRS256
+}

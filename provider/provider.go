@@ -16,6 +16,7 @@ import (
 	"keymaker/internal/clock"
 	"keymaker/internal/config"
 	"keymaker/internal/secret"
+	"keymaker/provider/signing"
 	"keymaker/store"
 )
 
@@ -37,9 +38,9 @@ type Provider struct {
 	clock      clock.Clock
 	log        *slog.Logger
 	tokens     *tokens
-	keys       *signingKeys
+	keys       *signing.Ring
 	fosite     *fosite.Fosite
-	metadata   []byte
+	metadata   documents
 }
 
 // tokenSecretSize is the size in bytes of the key that tokens are derived and
@@ -55,10 +56,11 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 		return nil, fmt.Errorf("prepare the token secret: %w", err)
 	}
 	p.tokens = &tokens{key: key, clock: o.Clock, accessTTL: o.Config.AccessTokenTTL, refreshTTL: o.Config.RefreshTokenTTL, idleOnly: o.Config.RefreshTokenIdleOnly}
-	if p.keys, err = loadKeys(ctx, p); err != nil {
+	p.keys, err = signing.Open(ctx, signing.Options{Store: o.Store, Clock: o.Clock, Logger: o.Logger, Rotation: o.Config.SigningKeyRotation})
+	if err != nil {
 		return nil, err
 	}
-	if p.metadata, err = p.buildMetadata(); err != nil {
+	if p.metadata, err = p.buildDocuments(); err != nil {
 		return nil, err
 	}
 	composed, ok := p.compose(key).(*fosite.Fosite)
@@ -75,7 +77,7 @@ func (p *Provider) compose(key []byte) fosite.OAuth2Provider {
 	cfg := &fosite.Config{
 		GlobalSecret:                  key,
 		IDTokenIssuer:                 p.issuer,
-		IDTokenLifespan:               idTokenTTL,
+		IDTokenLifespan:               signing.TokenTTL,
 		AccessTokenLifespan:           p.config.AccessTokenTTL,
 		RefreshTokenLifespan:          -1,
 		AuthorizeCodeLifespan:         codeTTL,

@@ -34,6 +34,7 @@ type Config struct {
 	RefreshTokenTTL      time.Duration // 0 = never expires
 	RefreshTokenIdleOnly bool          // true: each use moves the end on
 	LoginTokenTTL        time.Duration
+	SigningKeyRotation   time.Duration // how long a key signs; 0 = for ever
 
 	OIDCRequirePKCE                      bool
 	OIDCRequireDeviceScope               bool

@@ -37,6 +37,7 @@ func TestTheSmallestConfigurationHasEveryDefault(t *testing.T) {
 		AccessTokenTTL:       5 * time.Minute,
 		RefreshTokenIdleOnly: true,
 		LoginTokenTTL:        time.Minute,
+		SigningKeyRotation:   90 * 24 * time.Hour,
 
 		OIDCRequirePKCE:                      true,
 		OIDCRegistrationAllowedRedirectHosts: []string{},

@@ -135,6 +135,19 @@ func seconds(low int64, field func(*draft) *time.Duration) rule {
 	return duration("seconds", time.Second, low, field)
 }
 
+// secondsOrNever is 0, or a time of at least low seconds.
+func secondsOrNever(low int64, field func(*draft) *time.Duration) rule {
+	r := seconds(0, field)
+	set := r.set
+	r.set = func(d *draft, value any) error {
+		if v, ok := value.(int64); ok && v > 0 && v < low {
+			return refuse("%d is neither 0 nor at least %d", v, low)
+		}
+		return set(d, value)
+	}
+	return r
+}
+
 // milliseconds is a time of at least low milliseconds.
 func milliseconds(low int64, field func(*draft) *time.Duration) rule {
 	return duration("milliseconds", time.Millisecond, low, field)

@@ -64,6 +64,7 @@ func TestImpossibleValuesOfTheServer(t *testing.T) {
 		{"a negative lifetime", good + `access_token_ttl = -1`, `k.toml:3: global.access_token_ttl: -1 is not between 1 and 315360000`},
 		{"no lifetime", good + `access_token_ttl = 0`, `k.toml:3: global.access_token_ttl: 0 is not between 1 and 315360000`},
 		{"a lifetime that overflows", good + `refresh_token_ttl = 9223372036854775807`, `k.toml:3: global.refresh_token_ttl: 9223372036854775807 is not between 0 and 315360000`},
+		{"a rotation of the signing keys in less than an hour", good + `signing_key_rotation = 3599`, `k.toml:3: global.signing_key_rotation: 3599 is neither 0 nor at least 3600`},
 		{"a negative lifetime in milliseconds", good + `login_token_ttl = -1`, `k.toml:3: global.login_token_ttl: -1 is not between 1 and 315360000000`},
 		{"a negative rate", good + `oidc_rc_per_second = -1`, `k.toml:3: global.oidc_rc_per_second: -1 is not between 0 and 1000000`},
 		{"no address", good + `address = []`, `k.toml:3: global.address: is empty: leave the key out instead`},

@@ -100,6 +100,12 @@ var tokenOptions = []option{
 		doc: "How long the loginToken of the legacy single sign-on can be used. Tuwunel's default is 120000; " +
 			"a client uses it within a second.",
 	},
+	{
+		key: "signing_key_rotation", fallback: int64(90 * 24 * 60 * 60),
+		takes: secondsOrNever(60*60, func(d *draft) *time.Duration { return &d.config.SigningKeyRotation }),
+		doc: "How long a key signs ID tokens before another one does, which is published a day earlier. The old one stays published until " +
+			"what it signed has expired. 0: keys change only by `keymaker keys rotate`; otherwise 3600 at least.",
+	},
 }
 
 var oidcOptions = []option{

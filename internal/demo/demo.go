@@ -105,6 +105,11 @@ func (d *Demo) open(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("start the server: %w", err)
 	}
+	// The journey compares the documents with each other: none may change in the
+	// middle of it, because there is an RSA key by then.
+	if err := d.server.TurnKeys(ctx); err != nil {
+		return fmt.Errorf("make the signing keys: %w", err)
+	}
 	return nil
 }
 

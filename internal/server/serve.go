@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"keymaker/internal/secret"
+	"keymaker/provider/signing"
 )
 
 const (
@@ -56,6 +59,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 		})
 	}
 	group.Go(func() error { return s.background(running) })
+	group.Go(func() error { return s.keepKeys(running) })
 	group.Go(func() error {
 		<-running.Done()
 		// The deadline is a new one: the context that ended is what ends us.
@@ -101,6 +105,28 @@ func (s *Server) background(ctx context.Context) error {
 				s.log.ErrorContext(ctx, "remove what has expired", "error", err)
 			}
 			s.log.DebugContext(ctx, "removed what has expired", "rows", removed)
+		}
+	}
+}
+
+// keepKeys rotates the signing keys, and follows what other processes do to
+// them. Its first turn makes the RSA key of a new database, which would hold up
+// the start.
+func (s *Server) keepKeys(ctx context.Context) error {
+	turn := time.NewTicker(signing.ReloadInterval)
+	defer turn.Stop()
+	for {
+		switch err := s.TurnKeys(ctx); {
+		case err == nil || ctx.Err() != nil:
+		case errors.Is(err, secret.ErrSealed):
+			s.log.ErrorContext(ctx, "the signing keys are sealed with another secret file by now: restart with that one as secret_file", "error", err)
+		default:
+			s.log.ErrorContext(ctx, "keep the signing keys", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-turn.C:
 		}
 	}
 }

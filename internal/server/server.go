@@ -34,10 +34,11 @@ type Options struct {
 
 // Server is a configured server that does not listen yet.
 type Server struct {
-	config  *config.Config
-	store   *store.Store
-	handler http.Handler
-	log     *slog.Logger
+	config   *config.Config
+	store    *store.Store
+	provider *provider.Provider
+	handler  http.Handler
+	log      *slog.Logger
 }
 
 // With one half of the prerequisites the OAuth server does not start.
@@ -67,6 +68,9 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	s := &Server{config: o.Config, store: db, log: o.Logger}
 	if s.handler, err = s.assemble(ctx, o, sealer); err != nil {
+		if errors.Is(err, secret.ErrSealed) {
+			err = fmt.Errorf("secret_file %s is not the one that the database was sealed with: %w", filepath.Clean(o.Config.SecretFile), err)
+		}
 		return nil, errors.Join(err, db.Close())
 	}
 	return s, nil
@@ -77,6 +81,9 @@ func (s *Server) Close() error { return s.store.Close() }
 
 // Store is the open database, for tests that count and look.
 func (s *Server) Store() *store.Store { return s.store }
+
+// TurnKeys does with the signing keys what Serve does at intervals.
+func (s *Server) TurnKeys(ctx context.Context) error { return s.provider.TurnKeys(ctx) }
 
 // ServeHTTP implements http.Handler, for tests that bring their own listener.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
@@ -115,7 +122,8 @@ func openSecrets(c *config.Config) (*secret.Sealer, error) {
 
 func (s *Server) assemble(ctx context.Context, o Options, sealer *secret.Sealer) (http.Handler, error) {
 	embedded := homeserver.Embedded{Store: s.store}
-	p, err := provider.New(ctx, provider.Options{Config: o.Config, Store: s.store, Homeserver: embedded, Clock: o.Clock, Logger: o.Logger})
+	var err error
+	s.provider, err = provider.New(ctx, provider.Options{Config: o.Config, Store: s.store, Homeserver: embedded, Clock: o.Clock, Logger: o.Logger})
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +140,7 @@ func (s *Server) assemble(ctx context.Context, o Options, sealer *secret.Sealer)
 		upstreams = append(upstreams, upstream.New(c, o.Config.CallbackURL(c), upstream.Options{HTTPClient: o.HTTPClient, Clock: o.Clock, Logger: o.Logger}))
 	}
 	return handlers.New(handlers.Options{
-		Config: o.Config, Provider: p, Upstreams: upstreams, Accounts: &upstream.Accounts{ServerName: o.Config.ServerName, Links: s.store, Localparts: embedded}, Logins: s.store, Matrix: s.store,
+		Config: o.Config, Provider: s.provider, Upstreams: upstreams, Accounts: &upstream.Accounts{ServerName: o.Config.ServerName, Links: s.store, Localparts: embedded}, Logins: s.store, Matrix: s.store,
 		Pages: pages, FormKey: formKey, Clock: o.Clock, Logger: o.Logger, Health: s.store.Ping,
 	})
 }

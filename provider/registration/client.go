@@ -12,14 +12,22 @@ const (
 	AuthBasic  = "client_secret_basic"
 	AuthPost   = "client_secret_post"
 	defaultAlg = "ES256"
+	rs256      = "RS256"
 )
 
 // AuthMethods returns the accepted values of token_endpoint_auth_method, for
 // the metadata document too (conformance D-62).
 func AuthMethods() []string { return []string{AuthNone, AuthBasic, AuthPost} }
 
-// IDTokenAlgs returns the accepted values of id_token_signed_response_alg.
-func IDTokenAlgs() []string { return []string{defaultAlg} }
+// IDTokenAlgs returns the accepted values of id_token_signed_response_alg, for
+// the metadata document too (conformance F-31). RS256 is one of them when there
+// is a key for it.
+func IDTokenAlgs(withRS256 bool) []string {
+	if withRS256 {
+		return []string{defaultAlg, rs256}
+	}
+	return []string{defaultAlg}
+}
 
 // unserved holds members that ask for signing or encryption that this server
 // does not do. A client that sets one would fail to read our answers, so it is
@@ -56,7 +64,7 @@ func (r *reader) algorithms() error {
 			return refuse(name, value, "this server neither encrypts ID tokens nor signs or encrypts userinfo; leave it out")
 		}
 	}
-	alg, err := r.choice("id_token_signed_response_alg", defaultAlg, IDTokenAlgs())
+	alg, err := r.choice("id_token_signed_response_alg", defaultAlg, IDTokenAlgs(r.policy.RS256))
 	r.m.IDTokenSignedAlg = alg
 	return err
 }

@@ -167,6 +167,7 @@ func TestParseRefuses(t *testing.T) {
 		{"B-24: another application type", `{` + web + `,"application_type":"Web"}`, metadata, "application_type 'Web' is refused: accepted: web, native"},
 		{"B-25: jwks and jwks_uri", `{` + web + `,"jwks":{"keys":[]},"jwks_uri":"https://example.com/keys"}`, metadata, "not both"},
 		{"B-26: another algorithm for ID tokens", `{` + web + `,"id_token_signed_response_alg":"PS256"}`, metadata, "accepted: ES256"},
+		{"B-26: RS256 while there is no key for it", `{` + web + `,"id_token_signed_response_alg":"RS256"}`, metadata, "accepted: ES256"},
 		{"B-26: no signature of ID tokens", `{` + web + `,"id_token_signed_response_alg":"none"}`, metadata, "'none' is refused: accepted: ES256"},
 		{"B-26: signed userinfo", `{` + web + `,"userinfo_signed_response_alg":"ES256"}`, metadata, "userinfo_signed_response_alg 'ES256' is refused"},
 		{"B-26: encrypted ID tokens", `{` + web + `,"id_token_encrypted_response_alg":"RSA-OAEP"}`, metadata, "leave it out"},
@@ -244,6 +245,10 @@ func TestParseRedirectURIs(t *testing.T) {
 }
 
 func TestPolicy(t *testing.T) {
+	m := parse(t, `{`+web+`,"id_token_signed_response_alg":"RS256"}`, registration.Policy{RequireClientURI: true, RS256: true})
+	if m.IDTokenSignedAlg != "RS256" {
+		t.Errorf("B-26 F-31: asked for RS256 when there is a key for it, registered %q", m.IDTokenSignedAlg)
+	}
 	const nowhere = `{"redirect_uris":["https://whoever.net/cb"],"logo_uri":"https://other.net/l.png"}`
 	if m := parse(t, nowhere, registration.Policy{}); m.ClientURI != "" || m.ClientHost() != "" || m.LogoURI == "" {
 		t.Errorf("B-10: a client without client_uri, where none is required, is registered as %+v", m)
