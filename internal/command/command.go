@@ -52,6 +52,7 @@ type root struct {
 	Demo    DemoCommand    `cmd:"" help:"Run the server with a demonstration identity provider, on this machine only."`
 	Config  ConfigCommand  `cmd:"" help:"Check the configuration, or print one with comments."`
 	Admin   AdminCommand   `cmd:"" help:"Look at accounts, lock, suspend or deactivate them, and read the audit log."`
+	Keys    KeysCommand    `cmd:"" help:"Look after the keys that sign ID tokens, and the secret file that seals them."`
 	Version VersionCommand `cmd:"" help:"Print the version."`
 }
 
