@@ -113,8 +113,8 @@ func TestAuthorizationParameters(t *testing.T) {
 		{"C-42: an unknown prompt is ignored", url.Values{"prompt": {"Login"}}, ""},
 	}
 	for _, tt := range tests {
-		for _, method := range []string{http.MethodGet, http.MethodPost} {
-			t.Run(tt.name+" ("+method+")", func(t *testing.T) {
+		for method, item := range map[string]string{http.MethodGet: "C-01", http.MethodPost: "C-02"} {
+			t.Run(tt.name+" ("+item+": "+method+")", func(t *testing.T) {
 				e := e.For(t)
 				r := e.NewRequest(id, harness.ScopeStable+"AAABBBCCCDDD")
 				for name, values := range tt.set {
@@ -170,7 +170,7 @@ func TestAuthorizationIsNotRedirected(t *testing.T) {
 		{"C-29: a client_id that would be SQL", url.Values{"client_id": {"' OR 1=1 --"}}, unknown},
 		{"C-15 C-29: no redirect_uri, though only one is registered", url.Values{"redirect_uri": nil}, redirect},
 		{"C-03 C-29: two redirect_uris", url.Values{"redirect_uri": {harness.WebRedirect, harness.WebRedirect}}, redirect},
-		{"C-12: a final slash more", uri(harness.WebRedirect + "/"), redirect},
+		{"C-12 L-01: a final slash more", uri(harness.WebRedirect + "/"), redirect},
 		{"C-12: a query more", uri(harness.WebRedirect + "?x=1"), redirect},
 		{"C-12: an empty query more", uri(harness.WebRedirect + "?"), redirect},
 		{"C-12: the path in another case", uri("https://app.example.com/Callback"), redirect},

@@ -75,8 +75,8 @@ func TestAuthorizationResponse(t *testing.T) {
 		{"C-20: a private-use scheme without slash", app, "com.example.app:callback", "", "com.example.app:callback?"},
 	}
 	for _, tt := range tests {
-		for _, decision := range []string{"approve", "cancel"} {
-			t.Run(tt.name+" ("+decision+")", func(t *testing.T) {
+		for decision, items := range map[string]string{"approve": "C-24 L-11", "cancel": "C-21 C-61"} {
+			t.Run(tt.name+" ("+items+": "+decision+")", func(t *testing.T) {
 				e := e.For(t)
 				r := e.NewRequest(tt.client, harness.ScopeStable+"RESPONSE")
 				r.Values.Set("redirect_uri", tt.uri)
