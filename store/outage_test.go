@@ -27,6 +27,14 @@ func operations(ctx context.Context, f *fixture, g grant) []operation {
 		{"InTx", func() error { return f.InTx(ctx, func(context.Context) error { return nil }) }},
 		{"SigningKeys", func() error { return only(f.SigningKeys(ctx)) }},
 		{"AddSigningKey", func() error { return f.AddSigningKey(ctx, signingKey("k", "ES256", f.clock.Now())) }},
+		{"ChangeSigningKeys", func() error {
+			return f.ChangeSigningKeys(ctx, func(context.Context, []store.SigningKey) error { return nil })
+		}},
+		{"ActivateSigningKey", func() error {
+			return f.ActivateSigningKey(ctx, store.SigningKey{KID: "k", Alg: "ES256"}, f.clock.Now())
+		}},
+		{"RemoveSigningKey", func() error { return f.RemoveSigningKey(ctx, "k") }},
+		{"Reseal", func() error { return only(f.Reseal(ctx, f.options.Sealer)) }},
 		{"ServerSecret", func() error { return only(f.ServerSecret(ctx, "p", []byte("x"))) }},
 		{"Client", func() error { return only(f.Client(ctx, "c")) }},
 		{"Register", func() error {
