@@ -35,6 +35,13 @@ func TestRotate(t *testing.T) {
 		{"a token rotates", func(*fixture, grant) {}, "R2", nil, 2},
 		{"D-24: and again to the same successor", func(f *fixture, g grant) { f.must(f.Rotate(f.ctx, g.Refresh, secret.Hash("R2"), time.Time{})) }, "R2", nil, 2},
 		{"not to another one", func(f *fixture, g grant) { f.must(f.Rotate(f.ctx, g.Refresh, secret.Hash("R2"), time.Time{})) }, "R2'", store.ErrNotFound, 2},
+		{"not a token that is none of the session's", func(f *fixture, g grant) {
+			f.exec("UPDATE sessions SET refresh_hash = ? WHERE id = ?", secret.Hash("another"), g.ID)
+		}, "R2", store.ErrNotFound, 1},
+		{"nor again", func(f *fixture, g grant) {
+			f.must(f.Rotate(f.ctx, g.Refresh, secret.Hash("R2"), time.Time{}))
+			f.exec("UPDATE sessions SET previous_refresh_hash = ? WHERE id = ?", secret.Hash("another"), g.ID)
+		}, "R2", store.ErrNotFound, 2},
 		{"not when the successor has moved on", func(f *fixture, g grant) {
 			f.must(f.Rotate(f.ctx, g.Refresh, secret.Hash("R2"), time.Time{}))
 			second := store.RefreshKey{SessionID: g.ID, Generation: 2, Hash: secret.Hash("R2")}
@@ -144,6 +151,14 @@ func TestPresented(t *testing.T) {
 			f.clock.Advance(time.Millisecond)
 			f.wantPresented("the first token", g.Refresh, store.ErrReused)
 			f.wantPresented("the second token", second, store.ErrNotFound)
+		})
+		f.t.Run("D-23: the use of the token's own access token does not", func(*testing.T) {
+			g := f.start(alice, "D7", "c1")
+			f.use(g.Access)
+			f.must(f.FlushUsage(f.ctx))
+			f.rotate(g.Refresh)
+			f.clock.Advance(time.Hour)
+			f.wantPresented("the first token", g.Refresh, nil)
 		})
 		f.t.Run("D-26: the use of an older access token does not", func(*testing.T) {
 			g := f.start(alice, "D5", "c1")

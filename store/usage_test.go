@@ -43,9 +43,8 @@ func TestFirstUse(t *testing.T) {
 			g := f.start(alice, "D2", "c1")
 			f.rotate(g.Refresh)
 			f.use(g.Access)
-			f.must(f.FlushUsage(f.ctx))
-			if got := f.usedAt(g); got != -1 {
-				t.Errorf("used at %d, want never", got)
+			if cost := f.spent(func() { f.must(f.FlushUsage(f.ctx)) }); cost.Statements != 0 || f.usedAt(g) != -1 {
+				t.Errorf("%d statements, used at %d, want none and never", cost.Statements, f.usedAt(g))
 			}
 		})
 		f.t.Run("a mark that is written after a rotation is not one of the new generation", func(t *testing.T) {
