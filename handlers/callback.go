@@ -104,10 +104,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, browser, id stri
 		return
 	}
 	s.cookies.set(w, s.cookies.sessionName(), cookie, browserSessionTTL)
-	next := completePath
-	if row.Kind == store.RequestSSO {
-		next = confirmPath
-	}
+	next := map[store.RequestKind]string{store.RequestOAuth: completePath, store.RequestSSO: confirmPath, store.RequestDevice: deviceConsentPath}[row.Kind]
 	seeOther(w, next+"?"+url.Values{templates.FieldRequest: {id}}.Encode())
 }
 

@@ -52,6 +52,12 @@ func (s *Server) consentPage(r *http.Request, browser, id string, p *provider.Pe
 	if p.Device != nil {
 		page.Device.Name, page.Device.Exists = p.Device.DisplayName, true
 	}
+	page.Permissions = permissions(p.Scope)
+	return page, nil
+}
+
+// permissions are the words for what a scope allows.
+func permissions(granted scope.Set) []templates.Permission {
 	words := []struct {
 		token      string
 		permission templates.Permission
@@ -59,12 +65,13 @@ func (s *Server) consentPage(r *http.Request, browser, id string, p *provider.Pe
 		{scope.API, templates.PermissionMatrix}, {scope.OpenID, templates.PermissionIdentity}, {scope.Profile, templates.PermissionProfile},
 		{scope.Email, templates.PermissionEmail}, {scope.OfflineAccess, templates.PermissionOffline},
 	}
+	var out []templates.Permission
 	for _, w := range words {
-		if p.Scope.Has(w.token) {
-			page.Permissions = append(page.Permissions, w.permission)
+		if granted.Has(w.token) {
+			out = append(out, w.permission)
 		}
 	}
-	return page, nil
+	return out
 }
 
 // answerConsent takes the person's answer, once, and sends the browser back to

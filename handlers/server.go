@@ -51,6 +51,7 @@ type Server struct {
 	cookies cookies
 	forms   *http.CrossOriginProtection
 	limiter *limiter
+	codes   *limiter // of user codes that are tried
 	handler http.Handler
 }
 
@@ -65,6 +66,7 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("prepare the forms: %w", err)
 	}
 	s.limiter = newLimiter(o.Config.OIDCRatePerSecond, o.Config.OIDCRateBurst, o.Clock)
+	s.codes = newCodeLimiter(o.Clock)
 	s.handler = s.identify(s.recoverPanics(s.router()))
 	return s, nil
 }

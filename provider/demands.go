@@ -26,12 +26,15 @@ type Demands struct {
 	LoginHint string
 }
 
-// Demands returns what a request of either kind that this browser began asks of
+// Demands returns what a request of any kind that this browser began asks of
 // the sign-in. Errors are those of store.Request.
 func (p *Provider) Demands(ctx context.Context, browser, id string) (Demands, error) {
 	row, err := p.store.Request(ctx, browser, id)
 	if err != nil {
 		return Demands{}, err
+	}
+	if row.Kind == store.RequestDevice {
+		return Demands{}, nil
 	}
 	if row.Kind == store.RequestSSO {
 		var params ssoParams

@@ -70,8 +70,14 @@ func (p *Provider) checkTokenRequest(ctx context.Context, r *http.Request) error
 	if err := checkCredentials(r); err != nil {
 		return err
 	}
-	if grant == "refresh_token" {
+	switch grant {
+	case registration.RefreshToken:
 		return p.loadRefresh(ctx, form.Get("refresh_token"))
+	case registration.DeviceCode:
+		if form.Get("device_code") == "" {
+			return invalidRequest("The device_code is missing.")
+		}
+		return p.store.LoadDevice(ctx, secret.Hash(form.Get("device_code")))
 	}
 	for _, name := range []string{"code", "redirect_uri"} {
 		if form.Get(name) == "" {

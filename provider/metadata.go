@@ -15,6 +15,7 @@ type metadata struct {
 	AuthorizationEndpoint            string   `json:"authorization_endpoint"`
 	TokenEndpoint                    string   `json:"token_endpoint"`
 	RevocationEndpoint               string   `json:"revocation_endpoint"`
+	DeviceAuthorizationEndpoint      string   `json:"device_authorization_endpoint"`
 	RegistrationEndpoint             string   `json:"registration_endpoint"`
 	IntrospectionEndpoint            string   `json:"introspection_endpoint"`
 	UserinfoEndpoint                 string   `json:"userinfo_endpoint"`
@@ -56,7 +57,8 @@ func (p *Provider) buildMetadata(rs256 bool) ([]byte, error) {
 	doc, err := json.Marshal(metadata{
 		Issuer:                p.issuer,
 		AuthorizationEndpoint: p.endpoint("/authorize"), TokenEndpoint: p.endpoint("/token"), RevocationEndpoint: p.endpoint("/revoke"),
-		RegistrationEndpoint: p.endpoint("/registration"), IntrospectionEndpoint: p.endpoint("/introspect"),
+		DeviceAuthorizationEndpoint: p.endpoint("/device_authorization"),
+		RegistrationEndpoint:        p.endpoint("/registration"), IntrospectionEndpoint: p.endpoint("/introspect"),
 		UserinfoEndpoint: p.endpoint("/userinfo"), JWKSURI: p.endpoint("/jwks"),
 		ResponseTypesSupported: []string{"code"}, ResponseModesSupported: []string{"query", "fragment"},
 		GrantTypesSupported: registration.GrantTypes(), CodeChallengeMethodsSupported: []string{"S256"},

@@ -22,6 +22,7 @@ import (
 // apart from each other and from another server's (conformance D-70).
 const (
 	prefixCode          = "kmc_"
+	prefixDeviceCode    = "kmd_"
 	prefixAccess        = "kma_"
 	prefixRefresh       = "kmr_"
 	prefixLegacyRefresh = "kml_"
@@ -102,6 +103,12 @@ func (t *tokens) GenerateAccessToken(_ context.Context, r fosite.Requester) (tok
 			session.IssuedAt = session.Rotation.ReplayedAt
 		}
 	}
+	if code := r.GetRequestForm().Get("device_code"); code != "" {
+		body = encoding.EncodeToString(t.deriveDevice("access", code))
+		if session.Rotation.Replay {
+			session.IssuedAt = session.Rotation.ReplayedAt
+		}
+	}
 	session.ExpiresAt = session.IssuedAt.Add(t.accessTTL + accessGrace)
 	token = prefixAccess + body + checksum(body)
 	return token, string(secret.Hash(token)), nil
@@ -160,6 +167,9 @@ func (t *tokens) GenerateRefreshToken(_ context.Context, r fosite.Requester) (to
 	body := secret.Bytes(sizeSecret)
 	if presented := r.GetRequestForm().Get("refresh_token"); presented != "" {
 		body = t.derive("refresh", presented, session.Rotation)
+	}
+	if code := r.GetRequestForm().Get("device_code"); code != "" {
+		body = t.deriveDevice("refresh", code)
 	}
 	token, key, err := t.refreshToken(prefixRefresh, session.ID, session.Rotation.Generation, body)
 	if err != nil {
@@ -249,6 +259,13 @@ func (t *tokens) refreshMAC(prefix string, signed []byte) []byte {
 // derive is the secret part of what a refresh token is exchanged for.
 func (t *tokens) derive(what, presented string, r store.Rotation) []byte {
 	return secret.MAC(t.key, []byte("successor"), []byte(what), []byte(presented), r.Seed)
+}
+
+// deriveDevice is the secret part of what a device code is exchanged for: the
+// same for every poll, so that a lost answer can be given again (conformance
+// G-28).
+func (t *tokens) deriveDevice(what, code string) []byte {
+	return secret.MAC(t.key, []byte("device grant"), []byte(what), []byte(code))
 }
 
 // checksum lets a mistyped or cut token be told from a real one without asking

@@ -73,6 +73,9 @@ func TestSecretsAtRest(t *testing.T) {
 		_, err = f.Register(f.ctx, store.NewClient{ID: "confidential", Metadata: []byte(`{}`), SecretHash: secret.Hash(note("client secret"))})
 		f.must(err)
 		f.code(note("code"), f.client("App"), "alice")
+		f.deviceGrant(note("device code"), secret.Hash("user code"))
+		_, err = f.BeginDevice(f.ctx, browser, note("user code"), later)
+		f.must(err)
 		g := grant{ID: store.NewID(f.clock.Now()), Access: secret.Hash(note("access token")), Refresh: store.RefreshKey{Generation: 1, Hash: secret.Hash(note("refresh token"))}}
 		g.Refresh.SessionID = g.ID
 		f.must(f.startAs(g, alice, "D1", "c1"))

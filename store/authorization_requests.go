@@ -18,13 +18,15 @@ const (
 	RequestOAuth RequestKind = "oauth"
 	// RequestSSO ends in a login token (m.login.sso).
 	RequestSSO RequestKind = "sso"
+	// RequestDevice ends in the answer to a device grant (RFC 8628).
+	RequestDevice RequestKind = "device"
 )
 
 // AuthorizationRequest is a request on its way through the identity provider
 // and the person's approval.
 type AuthorizationRequest struct {
 	Kind     RequestKind
-	ClientID string // "" for RequestSSO
+	ClientID string // "" but for RequestOAuth
 	// Params are the request's parameters, as the protocol has them.
 	Params    json.RawMessage
 	ExpiresAt time.Time

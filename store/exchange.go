@@ -18,7 +18,10 @@ type Exchange struct {
 	code    *codeRow
 	account accountColumns
 	session *sessionRow
-	reason  EndReason // why fosite is about to revoke the session
+	device  *deviceGrantRow
+	// repeated: the answer to the device code was given before.
+	repeated bool
+	reason   EndReason // why fosite is about to revoke the session
 }
 
 func exchangeFrom(ctx context.Context) *Exchange {

@@ -114,7 +114,7 @@ func (f Fosite) CreateAccessTokenSession(ctx context.Context, hash string, r fos
 	if !ok {
 		return fmt.Errorf("access token: %w", ErrUnavailable)
 	}
-	if exchangeFrom(ctx).session == nil {
+	if x := exchangeFrom(ctx); x.session == nil && !x.repeated {
 		if err := f.startGrant(ctx, r, session); err != nil {
 			return err
 		}
@@ -230,7 +230,7 @@ func (f Fosite) CreateOpenIDConnectSession(context.Context, string, fosite.Reque
 
 // GetOpenIDConnectSession implements openid.OpenIDConnectRequestStorage.
 func (f Fosite) GetOpenIDConnectSession(ctx context.Context, _ string, r fosite.Requester) (fosite.Requester, error) {
-	if x := exchangeFrom(ctx); x.code == nil || !r.GetGrantedScopes().Has("openid") {
+	if x := exchangeFrom(ctx); x.code == nil && x.device == nil || !r.GetGrantedScopes().Has("openid") {
 		return nil, openid.ErrNoSessionFound
 	}
 	return r, nil

@@ -111,7 +111,7 @@ func TestOutage(t *testing.T) {
 		}},
 		{"tables that are gone", 2, func(f *fixture) context.Context {
 			for _, table := range []string{"access_tokens", "sessions", "devices", "login_tokens", "browser_sessions", "authorization_codes", "authorization_requests",
-				"upstream_logins", "upstream_links", "clients", "users", "server_secrets", "oidc_signingkey", "audit_events"} {
+				"device_grants", "upstream_logins", "upstream_links", "clients", "users", "server_secrets", "oidc_signingkey", "audit_events"} {
 				f.exec("DROP TABLE " + table)
 			}
 			return f.ctx

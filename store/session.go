@@ -36,6 +36,9 @@ type Session struct {
 	RefreshExpiresAt time.Time
 	// Challenge is the PKCE challenge of a code to be stored.
 	Challenge Challenge
+	// Requester and PollInterval are of a device grant to be stored.
+	Requester    Requester
+	PollInterval time.Duration
 	// DeviceName names the device of a code that is exchanged.
 	DeviceName string
 	// FirstRefresh is the key of the refresh token that begins with a session,

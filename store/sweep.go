@@ -13,7 +13,8 @@ const (
 	// keepExpired is how long an expired access token is still known, so that
 	// its client is told to refresh instead of to log out (conformance K-01).
 	keepExpired = 24 * time.Hour
-	// keepCodes is how long a used code is still recognised as a replay.
+	// keepCodes is how long a used code is still recognised as a replay, and a
+	// device is told that its code has expired.
 	keepCodes = 24 * time.Hour
 	// keepEnded is how long an ended session can be asked about.
 	keepEnded = 30 * 24 * time.Hour
@@ -36,10 +37,12 @@ func (s *Store) Sweep(ctx context.Context) (int64, error) {
 		{"login_tokens", "token_hash", "expires_at < ?", before(0)},
 		{"browser_sessions", "id_hash", "expires_at < ?", before(0)},
 		{"authorization_codes", "code_hash", "expires_at < ?", before(keepCodes)},
+		{"device_grants", "device_code_hash", "expires_at < ?", before(keepCodes)},
 		{"access_tokens", "token_hash", "expires_at < ?", before(keepExpired)},
 		{"sessions", "id", "ended_at < ?", before(keepEnded)},
 		{"clients", "id", `last_used_at < ? AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.client_id = clients.id AND s.ended_at IS NULL)
 			AND NOT EXISTS (SELECT 1 FROM authorization_codes a WHERE a.client_id = clients.id)
+			AND NOT EXISTS (SELECT 1 FROM device_grants g WHERE g.client_id = clients.id)
 			AND NOT EXISTS (SELECT 1 FROM authorization_requests r WHERE r.client_id = clients.id)`, before(keepUnusedClients)},
 	}
 	var total int64

@@ -53,6 +53,11 @@ func TestSweepOfWhatExpires(t *testing.T) {
 			f.code(code, &store.Client{ID: "c1"}, "alice")
 			f.exec("UPDATE authorization_codes SET expires_at = ? WHERE code_hash = ?", expires.UnixMilli(), secret.Hash(code))
 		}, func(f *fixture) int64 { return f.number("SELECT count(*) FROM authorization_codes") }},
+		{"G-23: device grants, a day later, so that the device is told", 24 * time.Hour, func(f *fixture, expires time.Time) {
+			code := secret.Token()
+			f.deviceGrant(code, secret.Bytes(32))
+			f.exec("UPDATE device_grants SET expires_at = ? WHERE device_code_hash = ?", expires.UnixMilli(), secret.Hash(code))
+		}, func(f *fixture) int64 { return f.number("SELECT count(*) FROM device_grants") }},
 		{"K-01: access tokens, a day later, so that the client is told to refresh", 24 * time.Hour, func(f *fixture, expires time.Time) {
 			g := f.start(f.login("alice"), "", "c1")
 			f.exec("UPDATE access_tokens SET expires_at = ? WHERE token_hash = ?", expires.UnixMilli(), g.Access)
@@ -169,9 +174,9 @@ func TestSweepInBatches(t *testing.T) {
 		if removed != 2*store.SweepBatch+100 || f.number("SELECT count(*) FROM login_tokens") != 1 {
 			f.t.Errorf("removed %d, left %d", removed, f.number("SELECT count(*) FROM login_tokens"))
 		}
-		// One statement for each of the eight tables and two more for this one,
+		// One statement for each of the nine tables and two more for this one,
 		// each a transaction of its own: nobody waits long for the writer.
-		if want := (store.Counts{Statements: 10}); cost != want {
+		if want := (store.Counts{Statements: 11}); cost != want {
 			f.t.Errorf("it cost %+v, want %+v", cost, want)
 		}
 	})

@@ -5,6 +5,7 @@ const (
 	FieldCSRF     = "csrf_token"
 	FieldRequest  = "oidc_req_id"
 	FieldDecision = "decision"
+	FieldUserCode = "user_code"
 
 	DecisionApprove = "approve"
 	DecisionCancel  = "cancel"

@@ -5,13 +5,14 @@ type NoticeKind string
 
 // The kinds of notices.
 const (
-	NoticeSignedOut NoticeKind = "signed_out" // this browser is signed out
-	NoticeDone      NoticeKind = "done"       // it worked, and the window can be closed
-	NoticeCancelled NoticeKind = "cancelled"  // the person did not continue; nothing was shared
+	NoticeSignedOut  NoticeKind = "signed_out"  // this browser is signed out
+	NoticeDone       NoticeKind = "done"        // it worked, and the window can be closed
+	NoticeDeviceDone NoticeKind = "device_done" // a device elsewhere is being signed in
+	NoticeCancelled  NoticeKind = "cancelled"   // the person did not continue; nothing was shared
 )
 
 // noticeKinds are all of them.
-var noticeKinds = []NoticeKind{NoticeSignedOut, NoticeDone, NoticeCancelled}
+var noticeKinds = []NoticeKind{NoticeSignedOut, NoticeDone, NoticeDeviceDone, NoticeCancelled}
 
 // Notice tells a person how something ended that was no error.
 type Notice struct {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/net/html"
 	"golang.org/x/text/language"
@@ -145,8 +146,17 @@ func samples() map[string]Page {
 			c.RedirectURI, c.TOSURI = "https://login.element.example.com/callback", ""
 		}),
 
-		"confirm":               ConfirmLogin{Form: sampleForm, RedirectURL: "https://app.example.com/#/sso", UserID: "@alice:example.org", SwitchURL: "/switch"},
-		"confirm on the device": ConfirmLogin{Form: sampleForm, RedirectURL: "element://connect", UserID: "@alice:example.org"},
+		"confirm":                  ConfirmLogin{Form: sampleForm, RedirectURL: "https://app.example.com/#/sso", UserID: "@alice:example.org", SwitchURL: "/switch"},
+		"confirm on the device":    ConfirmLogin{Form: sampleForm, RedirectURL: "element://connect", UserID: "@alice:example.org"},
+		"device entry":             DeviceEntry{Form: sampleForm},
+		"device entry that failed": DeviceEntry{Form: sampleForm, UserCode: "BCDF-GHJK", Failed: true},
+		"device consent": DeviceConsent{
+			Form: sampleForm, ClientName: "Element TV", ClientURI: "https://element.example.com/", UserCode: "BCDF-GHJK",
+			Address: "203.0.113.7", Agent: "ElementTV/1.0", RequestedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), UserID: "@alice:example.org",
+			SwitchURL: "/switch", Permissions: permissions, Device: Device{ID: "AAABBBCCCDDD", Name: "Element TV", Exists: true},
+		},
+		"device consent of little": DeviceConsent{Form: sampleForm, ClientURI: "https://tv.example.com/", UserCode: "BCDF-GHJK",
+			UserID: "@alice:example.org", Permissions: []Permission{PermissionIdentity}},
 	}
 	for _, kind := range noticeKinds {
 		all["notice "+string(kind)] = Notice{Kind: kind}

@@ -45,7 +45,7 @@ type Renderer struct {
 }
 
 // A Page is the content of one page: ChooseProvider, Consent, ConfirmLogin,
-// ErrorPage or Notice.
+// DeviceEntry, DeviceConsent, ErrorPage or Notice.
 type Page interface {
 	// template returns the name of the file in html/, without its ending.
 	template() string
@@ -56,6 +56,8 @@ var pageNames = []string{
 	ChooseProvider{}.template(),
 	Consent{}.template(),
 	ConfirmLogin{}.template(),
+	DeviceEntry{}.template(),
+	DeviceConsent{}.template(),
 	ErrorPage{}.template(),
 	Notice{}.template(),
 }

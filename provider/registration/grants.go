@@ -5,10 +5,11 @@ import (
 	"strings"
 )
 
-// The grant types that are served (RFC 6749 §4.1, §6).
+// The grant types that are served (RFC 6749 §4.1, §6; RFC 8628).
 const (
 	AuthorizationCode = "authorization_code"
 	RefreshToken      = "refresh_token"
+	DeviceCode        = "urn:ietf:params:oauth:grant-type:device_code"
 )
 
 // ResponseTypeCode is the one response type that is served.
@@ -22,6 +23,7 @@ var served = []struct {
 }{
 	{AuthorizationCode, true},
 	{RefreshToken, false},
+	{DeviceCode, true},
 }
 
 // GrantTypes returns the served grant types, for grant_types_supported in the

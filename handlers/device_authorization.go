@@ -1,0 +1,31 @@
+package handlers
+
+import (
+	"net/http"
+
+	"keymaker/provider"
+	"keymaker/store"
+)
+
+// authorizeDevice is the device authorization endpoint (RFC 8628 §3.1): a
+// device without a browser gets a code for itself and one for its user.
+func (s *Server) authorizeDevice(w http.ResponseWriter, r *http.Request) {
+	if s.limited(w, r) {
+		s.oauthFailure(w, r, &provider.Error{Status: http.StatusTooManyRequests, Code: "slow_down", Description: "Too many requests: wait a moment."})
+		return
+	}
+	if err := readSingle(w, r); err != nil {
+		s.oauthFailure(w, r, err)
+		return
+	}
+	from := store.Requester{Agent: r.UserAgent()}
+	if addr := s.clientAddr(r); addr.IsValid() {
+		from.Address = addr.String()
+	}
+	answer, err := s.Provider.AuthorizeDevice(r.Context(), r, from)
+	if err != nil {
+		s.oauthFailure(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, answer)
+}

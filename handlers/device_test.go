@@ -1,0 +1,340 @@
+package handlers_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"keymaker/internal/harness"
+	"keymaker/internal/secret"
+)
+
+const (
+	deviceAuthorizationPath = "/_tuwunel/oidc/device_authorization"
+	devicePagePath          = "/_tuwunel/oidc/device"
+	deviceGrantType         = "urn:ietf:params:oauth:grant-type:device_code"
+	deviceOnly              = `{"client_name":"My TV","client_uri":"https://example.com/","grant_types":["urn:ietf:params:oauth:grant-type:device_code","refresh_token"],
+		"token_endpoint_auth_method":"none","application_type":"native"}`
+	// qrDevice is a Curve25519 key in base64.
+	qrDevice = "wjLpTLRqbqBzLs63aYaEv2Boi6cFEbbM/sSRQ2oAKk4"
+)
+
+// deviceFlow is a device that waits.
+type deviceFlow struct {
+	clientID, code, userCode, complete string
+}
+
+// begin starts a device grant of a device-only client.
+func begin(e *harness.Env) deviceFlow {
+	e.T.Helper()
+	id, _ := e.Register(deviceOnly)
+	a := e.Form(deviceAuthorizationPath, url.Values{"client_id": {id}, "scope": {"openid " + harness.ScopeUnstable + qrDevice}})
+	expectStatus(e, a, http.StatusOK)
+	return deviceFlow{id, a.Text("device_code"), a.Text("user_code"), a.Text("verification_uri_complete")}
+}
+
+func (d deviceFlow) values() url.Values {
+	return url.Values{"grant_type": {deviceGrantType}, "device_code": {d.code}, "client_id": {d.clientID}}
+}
+
+func (d deviceFlow) poll(e *harness.Env) harness.Answer {
+	e.T.Helper()
+	return e.Form(tokenPath, d.values())
+}
+
+// enter types a code on the page and signs in, which ends at the consent page
+// or where the code is refused.
+func enter(e *harness.Env, b *harness.Browser, typed, user string) harness.Page {
+	e.T.Helper()
+	entry := b.Visit(devicePagePath)
+	choose := b.Post(entry, devicePagePath, url.Values{"csrf_token": {entry.Input("csrf_token")}, "user_code": {typed}})
+	if choose.StatusCode != http.StatusOK || len(choose.Links()) != 1 {
+		return choose
+	}
+	return b.SignIn(b.Visit(choose.Links()[0]), user)
+}
+
+func TestDeviceAuthorization(t *testing.T) {
+	e := harness.Start(t)
+	id, _ := e.Register(deviceOnly)
+	web, _ := e.Register(harness.WebClient)
+	good := harness.ScopeStable + "AAAABBBCCCDDD"
+	t.Run("G-01: the answer", func(t *testing.T) {
+		e := e.For(t)
+		a := e.Form(deviceAuthorizationPath, url.Values{"client_id": {id}, "scope": {good}, "prompt": {"create"}, "login_hint": {"mxid:@a:b"}})
+		expectStatus(e, a, http.StatusOK)
+		doc := a.JSON()
+		if doc["expires_in"] != float64(1200) || doc["interval"] != float64(5) || doc["verification_uri"] != e.URL+devicePagePath {
+			t.Errorf("the answer is %s", a.Body)
+		}
+		if !regexp.MustCompile(`^[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}$`).MatchString(a.Text("user_code")) || len(a.Text("device_code")) < 43 {
+			t.Errorf("G-12: the answer is %s", a.Body)
+		}
+		if a.Text("verification_uri_complete") != e.URL+devicePagePath+"?user_code="+a.Text("user_code") || a.Header.Get("Cache-Control") != "no-store" ||
+			a.Header.Get("Access-Control-Allow-Origin") != "*" || strings.Contains(string(a.Body), "Header") {
+			t.Errorf("the answer is %s with %v", a.Body, a.Header)
+		}
+	})
+	tests := []struct {
+		name   string
+		form   url.Values
+		status int
+		code   string
+	}{
+		{"G-02: an unknown client", url.Values{"client_id": {"nobody"}, "scope": {good}}, 401, "invalid_client"},
+		{"G-02: no client", url.Values{"scope": {good}}, 400, "invalid_request"},
+		{"G-03: a client without the grant", url.Values{"client_id": {web}, "scope": {good}}, 400, "unauthorized_client"},
+		{"G-04: no scope", url.Values{"client_id": {id}}, 400, "invalid_scope"},
+		{"G-04: two devices", url.Values{"client_id": {id}, "scope": {good + " urn:matrix:client:device:OTHER"}}, 400, "invalid_scope"},
+		{"a repeated parameter", url.Values{"client_id": {id}, "scope": {good, good}}, 400, "invalid_request"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			a := e.For(t).Form(deviceAuthorizationPath, tt.form)
+			if a.Status != tt.status || a.Text("error") != tt.code {
+				t.Errorf("status %d: %s", a.Status, a.Body)
+			}
+		})
+	}
+}
+
+func TestDevicePoll(t *testing.T) {
+	want := func(e *harness.Env, a harness.Answer, code string) {
+		e.T.Helper()
+		if a.Status != http.StatusBadRequest || a.Text("error") != code {
+			e.T.Errorf("status %d: %s, want %s", a.Status, a.Body, code)
+		}
+	}
+	decide := func(e *harness.Env, d deviceFlow, decision string) {
+		e.T.Helper()
+		b := e.NewBrowser()
+		if end := b.Decide(enter(e, b, d.userCode, "alice"), decision); end.StatusCode != http.StatusOK {
+			e.T.Fatalf("decide: status %d:\n%s", end.StatusCode, end.HTML)
+		}
+	}
+	tests := []struct {
+		name string
+		do   func(e *harness.Env, d deviceFlow)
+	}{
+		{"G-20: nobody has answered", func(e *harness.Env, d deviceFlow) { want(e, d.poll(e), "authorization_pending") }},
+		{"G-21: too fast, and each time the interval grows by five seconds", func(e *harness.Env, d deviceFlow) {
+			want(e, d.poll(e), "authorization_pending")
+			e.Clock.Advance(4 * time.Second)
+			want(e, d.poll(e), "slow_down")
+			e.Clock.Advance(9 * time.Second)
+			want(e, d.poll(e), "slow_down")
+			e.Clock.Advance(15 * time.Second)
+			want(e, d.poll(e), "authorization_pending")
+		}},
+		{"G-14 G-22: denied", func(e *harness.Env, d deviceFlow) {
+			decide(e, d, "cancel")
+			want(e, d.poll(e), "access_denied")
+		}},
+		{"G-23: expired without an answer", func(e *harness.Env, d deviceFlow) {
+			e.Clock.Advance(19 * time.Minute)
+			want(e, d.poll(e), "authorization_pending")
+			e.Clock.Advance(time.Minute)
+			want(e, d.poll(e), "expired_token")
+		}},
+		{"G-23: expired after the approval", func(e *harness.Env, d deviceFlow) {
+			decide(e, d, "approve")
+			e.Clock.Advance(20 * time.Minute)
+			want(e, d.poll(e), "expired_token")
+		}},
+		{"G-24: unknown", func(e *harness.Env, d deviceFlow) {
+			d.code = "kmd_" + secret.Token()
+			want(e, d.poll(e), "invalid_grant")
+		}},
+		{"G-24: of another client, pending and approved", func(e *harness.Env, d deviceFlow) {
+			mine := d.clientID
+			d.clientID, _ = e.Register(strings.Replace(deviceOnly, "My TV", "Another TV", 1))
+			want(e, d.poll(e), "invalid_grant")
+			decide(e, d, "approve")
+			want(e, d.poll(e), "invalid_grant")
+			d.clientID = mine
+			expectStatus(e, d.poll(e), http.StatusOK)
+		}},
+		{"G-25: no device_code", func(e *harness.Env, d deviceFlow) {
+			d.code = ""
+			want(e, d.poll(e), "invalid_request")
+		}},
+		{"G-26 G-28 C-37: tokens, the same for thirty seconds, then none", func(e *harness.Env, d deviceFlow) {
+			decide(e, d, "approve")
+			first := d.poll(e)
+			expectStatus(e, first, http.StatusOK)
+			if who := e.WhoAmI(first.Text("access_token")); who.Text("user_id") != "@alice:example.org" || who.Text("device_id") != qrDevice {
+				e.T.Errorf("whoami: %s", who.Body)
+			}
+			if first.Text("id_token") == "" || first.Text("scope") != "openid "+harness.ScopeUnstable+qrDevice || first.Text("token_type") != "Bearer" {
+				e.T.Errorf("the answer is %s", first.Body)
+			}
+			e.Clock.Advance(30 * time.Second)
+			again := d.poll(e)
+			if again.Text("access_token") != first.Text("access_token") || again.Text("refresh_token") != first.Text("refresh_token") {
+				e.T.Errorf("the answer was %s, then %s", first.Body, again.Body)
+			}
+			e.Clock.Advance(time.Second)
+			want(e, d.poll(e), "invalid_grant")
+			e.MustRefresh(d.clientID, first.Text("refresh_token"))
+		}},
+		{"G-28: no answer again once the refresh token was used", func(e *harness.Env, d deviceFlow) {
+			decide(e, d, "approve")
+			e.MustRefresh(d.clientID, d.poll(e).Text("refresh_token"))
+			want(e, d.poll(e), "invalid_grant")
+		}},
+		{"G-28: no answer again once the session has ended", func(e *harness.Env, d deviceFlow) {
+			decide(e, d, "approve")
+			expectStatus(e, e.Form(revokePath, url.Values{"token": {d.poll(e).Text("refresh_token")}, "client_id": {d.clientID}}), http.StatusOK)
+			want(e, d.poll(e), "invalid_grant")
+		}},
+	}
+	onEach(t, func(t *testing.T, e *harness.Env) {
+		for _, tt := range tests {
+			t.Run(tt.name, func(t *testing.T) {
+				e := e.For(t)
+				e.Clock.Advance(time.Minute) // the page lets codes be tried again
+				tt.do(e, begin(e))
+			})
+		}
+		t.Run("G-26: a hundred polls at once are one set of tokens", func(t *testing.T) {
+			e := e.For(t)
+			d := begin(e)
+			decide(e, d, "approve")
+			answers := make([]string, 100)
+			var polls sync.WaitGroup
+			for i := range answers {
+				polls.Go(func() {
+					a, err := e.Try(http.MethodPost, tokenPath, map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, d.values().Encode())
+					answers[i] = fmt.Sprint(a.Status, err, a.Text("access_token"), a.Text("refresh_token"))
+				})
+			}
+			polls.Wait()
+			for _, a := range answers {
+				if a != answers[0] || !strings.HasPrefix(a, "200") {
+					t.Fatalf("one answer is %s, another %s", answers[0], a)
+				}
+			}
+		})
+	})
+}
+
+func TestDevicePage(t *testing.T) {
+	const failed = "This code does not work."
+	tests := []struct {
+		name string
+		do   func(t *testing.T, e *harness.Env, d deviceFlow)
+	}{
+		{"G-10: the consent names the client, the code and where it came from", func(t *testing.T, e *harness.Env, d deviceFlow) {
+			page := enter(e, e.NewBrowser(), d.userCode, "alice").Text()
+			for _, part := range []string{"My TV", "example.com", d.userCode, "127.0.0.1", "Go-http-client", qrDevice, "@alice:example.org"} {
+				if !strings.Contains(page, part) {
+					t.Errorf("%q is not on the page:\n%s", part, page)
+				}
+			}
+		}},
+		{"G-10: the complete link fills the code in, and does nothing else", func(t *testing.T, e *harness.Env, d deviceFlow) {
+			page := e.NewBrowser().Visit(d.complete)
+			if page.Input("user_code") != d.userCode || !strings.Contains(page.HTML, `<form method="post"`) {
+				t.Errorf("the page is\n%s", page.HTML)
+			}
+			if a := d.poll(e); a.Text("error") != "authorization_pending" {
+				t.Errorf("the device got %s", a.Body)
+			}
+		}},
+		{"G-12: a code may be typed in any way", func(t *testing.T, e *harness.Env, d deviceFlow) {
+			typed := " " + strings.ToLower(strings.ReplaceAll(d.userCode, "-", " – ")) + " "
+			if page := enter(e, e.NewBrowser(), typed, "alice").Text(); !strings.Contains(page, d.userCode) {
+				t.Errorf("the page is %s", page)
+			}
+		}},
+		{"G-13: unknown, used and expired codes look alike, and only after the sign-in", func(t *testing.T, e *harness.Env, d deviceFlow) {
+			b := e.NewBrowser()
+			unknown := enter(e, b, "BBBB-BBBB", "alice")
+			b.Decide(enter(e, b, d.userCode, "alice"), "cancel")
+			used := enter(e, b, d.userCode, "alice")
+			late := begin(e)
+			e.Clock.Advance(20 * time.Minute)
+			expired := enter(e, b, late.userCode, "alice")
+			for _, p := range []harness.Page{unknown, used, expired} {
+				if p.StatusCode != http.StatusBadRequest || !strings.Contains(p.Text(), failed) || p.Text() != unknown.Text() {
+					t.Errorf("status %d: %s", p.StatusCode, p.Text())
+				}
+			}
+		}},
+		{"what cannot be a code is asked for again", func(t *testing.T, e *harness.Env, _ deviceFlow) {
+			if p := enter(e, e.NewBrowser(), "AEIO-U123", "alice"); p.StatusCode != http.StatusBadRequest || !strings.Contains(p.Text(), failed) {
+				t.Errorf("status %d: %s", p.StatusCode, p.Text())
+			}
+		}},
+		{"L-06: the entry needs its own token", func(t *testing.T, e *harness.Env, d deviceFlow) {
+			b := e.NewBrowser()
+			p := b.Post(b.Visit(devicePagePath), devicePagePath, url.Values{"csrf_token": {"wrong"}, "user_code": {d.userCode}})
+			if p.StatusCode != http.StatusForbidden {
+				t.Errorf("status %d", p.StatusCode)
+			}
+		}},
+		{"L-06: the consent needs its own token", func(t *testing.T, e *harness.Env, d deviceFlow) {
+			b := e.NewBrowser()
+			page := enter(e, b, d.userCode, "alice")
+			action, values := b.Fields(page)
+			values.Set("decision", "approve")
+			values.Set("csrf_token", "wrong")
+			if p := b.Post(page, action, values); p.StatusCode != http.StatusForbidden {
+				t.Errorf("status %d", p.StatusCode)
+			}
+			if a := d.poll(e); a.Text("error") != "authorization_pending" {
+				t.Errorf("the device got %s", a.Body)
+			}
+		}},
+		{"L-07: another browser cannot answer", func(t *testing.T, e *harness.Env, d deviceFlow) {
+			b := e.NewBrowser()
+			page := enter(e, b, d.userCode, "alice")
+			action, values := b.Fields(page)
+			values.Set("decision", "approve")
+			if p := e.NewBrowser().Post(page, action, values); p.StatusCode != http.StatusForbidden {
+				t.Errorf("status %d", p.StatusCode)
+			}
+			if p := b.Post(page, action, values); p.StatusCode != http.StatusOK {
+				t.Errorf("in its own browser: status %d", p.StatusCode)
+			}
+		}},
+		{"G-14: of two people who answer the first one counts", func(t *testing.T, e *harness.Env, d deviceFlow) {
+			alice, bob := e.NewBrowser(), e.NewBrowser()
+			hers, his := enter(e, alice, d.userCode, "alice"), enter(e, bob, d.userCode, "bob")
+			alice.Decide(hers, "approve")
+			if p := bob.Decide(his, "approve"); p.StatusCode != http.StatusBadRequest || !strings.Contains(p.Text(), failed) {
+				t.Errorf("status %d: %s", p.StatusCode, p.Text())
+			}
+			if who := e.WhoAmI(d.poll(e).Text("access_token")); who.Text("user_id") != "@alice:example.org" {
+				t.Errorf("G-15: whoami: %s", who.Body)
+			}
+		}},
+		{"G-11: few codes can be tried", func(t *testing.T, e *harness.Env, d deviceFlow) {
+			b := e.NewBrowser()
+			for range 10 {
+				enter(e, b, "AAAA-AAAA", "alice")
+			}
+			p := enter(e, b, d.userCode, "alice")
+			if p.StatusCode != http.StatusTooManyRequests || p.Header.Get("Retry-After") != "6" {
+				t.Errorf("status %d, Retry-After %q", p.StatusCode, p.Header.Get("Retry-After"))
+			}
+			e.Clock.Advance(6 * time.Second)
+			if p := enter(e, b, d.userCode, "alice"); p.StatusCode != http.StatusOK {
+				t.Errorf("later: status %d", p.StatusCode)
+			}
+		}},
+	}
+	e := harness.Start(t)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e := e.For(t)
+			e.Clock.Advance(time.Minute) // the page lets codes be tried again
+			tt.do(t, e, begin(e))
+		})
+	}
+}
