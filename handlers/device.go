@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/netip"
@@ -109,7 +110,7 @@ func (s *Server) deviceConsent(w http.ResponseWriter, r *http.Request) {
 	lang := s.language(r)
 	page := templates.DeviceConsent{
 		Form:       templates.Form{Action: deviceConsentPath, CSRFToken: s.formToken(browser, id, *pending.Login), RequestID: id},
-		ClientName: m.Name(lang), ClientURI: m.ClientURI, UserCode: pending.UserCode,
+		ClientName: cmp.Or(m.Name(lang), m.ClientHost(), pending.ClientID), ClientURI: m.ClientURI, UserCode: pending.UserCode,
 		Address: pending.Requester.Address, Agent: pending.Requester.Agent, RequestedAt: pending.RequestedAt,
 		UserID: s.userID(*pending.Login), SwitchURL: startURL(pending.Login.ProviderID, id) + "&switch=1",
 		Permissions: permissions(pending.Scope), Device: templates.Device{ID: pending.Scope.Device(), Name: m.Name(lang)},

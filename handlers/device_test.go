@@ -1,6 +1,7 @@
 package handlers_test
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -64,6 +65,24 @@ func TestDeviceAuthorization(t *testing.T) {
 	id, _ := e.Register(deviceOnly)
 	web, _ := e.Register(harness.WebClient)
 	good := harness.ScopeStable + "AAAABBBCCCDDD"
+	t.Run("D-60: a client with a secret authenticates as at the token endpoint", func(t *testing.T) {
+		e := e.For(t)
+		id, password := e.Register(strings.Replace(deviceOnly, `"none"`, `"client_secret_basic"`, 1))
+		for _, tt := range []struct {
+			password string
+			status   int
+		}{{password, 200}, {"wrong", 401}} {
+			a := e.Do(http.MethodPost, deviceAuthorizationPath, map[string]string{"Content-Type": "application/x-www-form-urlencoded",
+				"Authorization": "Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+tt.password))}, url.Values{"scope": {good}}.Encode())
+			expectStatus(e, a, tt.status)
+		}
+	})
+	t.Run("B-21: a device-only client needs no redirect_uris, and has none", func(t *testing.T) {
+		a := e.For(t).Do(http.MethodPost, registerPath, map[string]string{"Content-Type": "application/json"}, deviceOnly)
+		if a.Status != http.StatusCreated || a.JSON()["redirect_uris"] != nil || a.JSON()["response_types"] != nil {
+			t.Errorf("status %d: %s", a.Status, a.Body)
+		}
+	})
 	t.Run("G-01: the answer", func(t *testing.T) {
 		e := e.For(t)
 		a := e.Form(deviceAuthorizationPath, url.Values{"client_id": {id}, "scope": {good}, "prompt": {"create"}, "login_hint": {"mxid:@a:b"}})

@@ -161,9 +161,7 @@ func (p *Provider) checkAuthorization(a *Authorization, form url.Values) *Error 
 	if e := a.readPrompt(form); e != nil {
 		return e
 	}
-	set, err := scope.Parse(form.Get("scope"), scope.Options{
-		Strict: p.config.OIDCStrictScope, RequireDevice: p.config.OIDCRequireDeviceScope, NewDevice: scope.NewDevice,
-	})
+	set, err := p.parseScope(form.Get("scope"))
 	if err != nil {
 		return AsError(err)
 	}

@@ -66,6 +66,14 @@ func TestDeviceGrant(t *testing.T) {
 				f.t.Errorf("%d grants are alice's", n)
 			}
 		}},
+		{"signing a user out everywhere voids what they approved", func(f *fixture, alice store.Login) {
+			f.must(f.DecideDevice(f.ctx, userHash, alice, true))
+			_, err := f.SignOutUser(f.ctx, "alice", logout)
+			f.must(err)
+			if n := f.number("SELECT count(*) FROM device_grants"); n != 0 {
+				f.t.Errorf("%d grants are left", n)
+			}
+		}},
 		{"G-26: an approved grant is redeemed once", func(f *fixture, alice store.Login) {
 			f.must(f.DecideDevice(f.ctx, userHash, alice, true))
 			wantOnce(f.t, together(8, func(int) error {
