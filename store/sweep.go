@@ -22,10 +22,13 @@ const (
 	keepUnusedClients = 24 * time.Hour
 )
 
-// Sweep removes what has expired, in small batches, and returns how many rows
-// went. It never touches a client that has a live session, a code or a request
+// Sweep ends the sessions whose refresh token has expired and removes what has
+// expired, in small batches, and returns how many rows went. It never touches a client that has a live session, a code or a request
 // on its way (conformance B-42).
 func (s *Store) Sweep(ctx context.Context) (int64, error) {
+	if err := s.endExpired(ctx); err != nil {
+		return 0, err
+	}
 	now := s.clock.Now()
 	before := func(d time.Duration) int64 { return now.Add(-d).UnixMilli() }
 	steps := []struct {
@@ -63,4 +66,31 @@ func (s *Store) Sweep(ctx context.Context) (int64, error) {
 		}
 	}
 	return total, nil
+}
+
+// endExpired ends sessions that could not be refreshed for a day, when their
+// last access token has expired too, so that it is known of them as well when
+// and why they ended. Their devices stay: a person who comes back after a long
+// time may still have its encryption keys.
+func (s *Store) endExpired(ctx context.Context) error {
+	limit := s.clock.Now().Add(-keepExpired).UnixMilli()
+	for {
+		var ids []string
+		err := s.read(ctx).Model(&sessionRow{}).Where("ended_at IS NULL AND refresh_expires_at <= ?", limit).
+			Order("refresh_expires_at").Limit(sweepBatch).Pluck("id", &ids).Error
+		if err != nil {
+			return fault("look for expired sessions", err)
+		}
+		for _, id := range ids {
+			// The time is asked for again: the session may be refreshed just now.
+			err := s.endSessions(ctx, End{Reason: EndRefreshExpired, Actor: ActorServer, KeepDevice: true},
+				"id = ? AND refresh_expires_at <= ?", id, limit)
+			if err != nil {
+				return err
+			}
+		}
+		if len(ids) < sweepBatch {
+			return nil
+		}
+	}
 }

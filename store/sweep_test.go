@@ -107,6 +107,36 @@ func TestSweepOfSessions(t *testing.T) {
 	})
 }
 
+func TestSweepEndsSessionsThatCanNoLongerBeRefreshed(t *testing.T) {
+	each(t, func(f *fixture) {
+		alice := f.login("alice")
+		expiring, lasting := f.start(alice, "expiring", "c1"), f.start(alice, "lasting", "c1")
+		f.exec("UPDATE sessions SET refresh_expires_at = ? WHERE id = ?", f.clock.Now().Add(time.Hour).UnixMilli(), expiring.ID)
+		ended := func() store.EndReason {
+			f.t.Helper()
+			f.sweep()
+			reason, _, _, err := f.EndedSession(f.ctx, expiring.ID)
+			if err != nil {
+				f.want("a session that goes on", err, store.ErrNotFound)
+			}
+			return reason
+		}
+		f.clock.Advance(24 * time.Hour)
+		if reason := ended(); reason != "" {
+			f.t.Errorf("D-2E: ended for %q while its last access token may live", reason)
+		}
+		f.clock.Advance(2 * time.Hour)
+		if reason := ended(); reason != store.EndRefreshExpired {
+			f.t.Errorf("D-28: ended for %q, want %q", reason, store.EndRefreshExpired)
+		}
+		_, _, _, err := f.EndedSession(f.ctx, lasting.ID)
+		f.want("a session whose refresh token never expires", err, store.ErrNotFound)
+		if got, want := f.left("device_id", "devices"), []string{"expiring", "lasting"}; !slices.Equal(got, want) {
+			f.t.Errorf("devices %v, want %v", got, want)
+		}
+	})
+}
+
 func sorted(values []string) []string {
 	slices.Sort(values)
 	return values
@@ -174,9 +204,10 @@ func TestSweepInBatches(t *testing.T) {
 		if removed != 2*store.SweepBatch+100 || f.number("SELECT count(*) FROM login_tokens") != 1 {
 			f.t.Errorf("removed %d, left %d", removed, f.number("SELECT count(*) FROM login_tokens"))
 		}
-		// One statement for each of the nine tables and two more for this one,
-		// each a transaction of its own: nobody waits long for the writer.
-		if want := (store.Counts{Statements: 11}); cost != want {
+		// A look for sessions to end, one statement for each of the nine tables
+		// and two more for this one, each a transaction of its own: nobody waits
+		// long for the writer.
+		if want := (store.Counts{Statements: 12}); cost != want {
 			f.t.Errorf("it cost %+v, want %+v", cost, want)
 		}
 	})

@@ -188,6 +188,7 @@ CREATE TABLE sessions (
 CREATE UNIQUE INDEX sessions_live_device ON sessions (localpart, device_id) WHERE ended_at IS NULL;
 CREATE INDEX sessions_client_id ON sessions (client_id) WHERE ended_at IS NULL;
 CREATE INDEX sessions_ended_at ON sessions (ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX sessions_refresh_expires_at ON sessions (refresh_expires_at) WHERE ended_at IS NULL;
 
 CREATE TABLE access_tokens (
     token_hash BYTEA  NOT NULL PRIMARY KEY,
