@@ -122,6 +122,11 @@ func TestRegistrationEchoes(t *testing.T) {
 		{"B-19: response_types left out are code", map[string]any{"response_types": nil}, nil},
 		{"B-20: an unknown grant type is ignored",
 			map[string]any{"grant_types": []string{"authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:token-exchange"}}, nil},
+		{
+			"B-18 B-21: a client for the device grant alone needs no redirect_uris and no response_types",
+			map[string]any{"grant_types": []string{deviceGrantType, "refresh_token"}, "redirect_uris": nil, "response_types": nil, "application_type": "native"},
+			map[string]any{"grant_types": []any{deviceGrantType, "refresh_token"}, "redirect_uris": nil, "response_types": nil, "application_type": "native"},
+		},
 		{"B-22: grant_types left out are code and refresh", map[string]any{"grant_types": nil}, nil},
 		{"B-23: token_endpoint_auth_method left out is none", map[string]any{"token_endpoint_auth_method": nil}, nil},
 		{"B-24: application_type left out is web", map[string]any{"application_type": nil}, nil},
