@@ -16,6 +16,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
+	"strings"
 
 	jose "github.com/go-jose/go-jose/v4"
 
@@ -35,8 +36,18 @@ var algorithms = []string{ES256, RS256}
 const rsaBits = 2048
 
 // newKey makes a key whose id is its RFC 7638 thumbprint. An RSA key can take
-// a second of one processor.
+// a second of one processor. An id that begins with a hyphen would be taken for
+// a flag on a command line, so such a key, one of 64, is not kept.
 func newKey(alg string) (store.SigningKey, error) {
+	for {
+		key, err := makeKey(alg)
+		if err != nil || !strings.HasPrefix(key.KID, "-") {
+			return key, err
+		}
+	}
+}
+
+func makeKey(alg string) (store.SigningKey, error) {
 	private, err := generate(alg)
 	if err != nil {
 		return store.SigningKey{}, fmt.Errorf("make a key for %s: %w", alg, err)
