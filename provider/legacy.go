@@ -145,13 +145,7 @@ func (p *Provider) rotateLegacy(ctx context.Context, presented string, session *
 	if err != nil {
 		return nil, err
 	}
-	issued, body := p.clock.Now(), secret.Token()
-	if p.tokens.repeatable(rotation) {
-		body = encoding.EncodeToString(p.tokens.derive("access", presented, rotation))
-		if rotation.Replay {
-			issued = rotation.ReplayedAt
-		}
-	}
+	body, issued := p.tokens.successor(presented, rotation)
 	access := p.legacyAccess(session.ID, rotation.Generation, body, issued, true)
 	err = p.store.InTx(ctx, func(ctx context.Context) error {
 		if err := p.store.AddAccessToken(ctx, access.row); err != nil {

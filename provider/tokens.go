@@ -95,14 +95,8 @@ func (t *tokens) GenerateAccessToken(_ context.Context, r fosite.Requester) (tok
 	if err != nil {
 		return "", "", err
 	}
-	session.IssuedAt = t.clock.Now()
-	body := secret.Token()
-	if presented := r.GetRequestForm().Get("refresh_token"); presented != "" && t.repeatable(session.Rotation) {
-		body = encoding.EncodeToString(t.derive("access", presented, session.Rotation))
-		if session.Rotation.Replay {
-			session.IssuedAt = session.Rotation.ReplayedAt
-		}
-	}
+	var body string
+	body, session.IssuedAt = t.successor(r.GetRequestForm().Get("refresh_token"), session.Rotation)
 	if code := r.GetRequestForm().Get("device_code"); code != "" {
 		body = encoding.EncodeToString(t.deriveDevice("access", code))
 		if session.Rotation.Replay {
@@ -112,6 +106,20 @@ func (t *tokens) GenerateAccessToken(_ context.Context, r fosite.Requester) (tok
 	session.ExpiresAt = session.IssuedAt.Add(t.accessTTL + accessGrace)
 	token = prefixAccess + body + checksum(body)
 	return token, string(secret.Hash(token)), nil
+}
+
+// successor is the secret part of the access token that a refresh token is
+// exchanged for, and when it was issued. For a login, which presents none, it
+// is random, and so it is where the first answer is no longer worth repeating.
+func (t *tokens) successor(presented string, r store.Rotation) (body string, issued time.Time) {
+	issued = t.clock.Now()
+	if presented == "" || !t.repeatable(r) {
+		return secret.Token(), issued
+	}
+	if r.Replay {
+		issued = r.ReplayedAt
+	}
+	return encoding.EncodeToString(t.derive("access", presented, r)), issued
 }
 
 // repeatable tells whether the access token of a rotation is the derived one:

@@ -41,27 +41,23 @@ func (s *Store) BeginExchange(ctx context.Context) context.Context {
 // exchange. An unknown code is no error here: fosite asks again and is told.
 func (s *Store) LoadCode(ctx context.Context, codeHash []byte) error {
 	var row struct {
-		Code             codeRow        `gorm:"embedded"`
-		Account          accountColumns `gorm:"embedded"`
-		ClientMetadata   string
-		ClientSecretHash []byte
-		ClientCreatedAt  int64
+		Code  codeRow      `gorm:"embedded"`
+		Owner ownerColumns `gorm:"embedded"`
 	}
 	result := s.read(ctx).Table("authorization_codes AS a").
-		Select(`a.*, u.locked_at, u.suspended_at, u.deactivated_at,
-			c.metadata AS client_metadata, c.secret_hash AS client_secret_hash, c.created_at AS client_created_at`).
+		Select("a.*, "+selectOwner).
 		Joins("JOIN users u ON u.localpart = a.localpart").
 		Joins("JOIN clients c ON c.id = a.client_id").
 		Where("a.code_hash = ?", codeHash).Limit(1).Scan(&row)
 	if result.Error != nil || result.RowsAffected == 0 {
 		return fault("read an authorization code", result.Error)
 	}
-	client, err := clientRow{ID: row.Code.ClientID, Metadata: row.ClientMetadata, SecretHash: row.ClientSecretHash, CreatedAt: row.ClientCreatedAt}.client()
+	client, err := row.Owner.client(row.Code.ClientID)
 	if err != nil {
 		return err
 	}
 	x := exchangeFrom(ctx)
-	x.code, x.client, x.account = &row.Code, client, row.Account
+	x.code, x.client, x.account = &row.Code, client, row.Owner.Account
 	return nil
 }
 
@@ -79,7 +75,7 @@ func (s *Store) LoadRefresh(ctx context.Context, key RefreshKey) error {
 	}
 	s.usage.apply(&row.Session)
 	x := exchangeFrom(ctx)
-	x.session, x.client, x.account = &row.Session, client, row.Account
+	x.session, x.client, x.account = &row.Session, client, row.Owner.Account
 	return nil
 }
 

@@ -27,27 +27,23 @@ var _ rfc8628.RFC8628CoreStorage = Fosite{}
 // error here: Poll says so.
 func (s *Store) LoadDevice(ctx context.Context, codeHash []byte) error {
 	var row struct {
-		Grant            deviceGrantRow `gorm:"embedded"`
-		Account          accountColumns `gorm:"embedded"`
-		ClientMetadata   string
-		ClientSecretHash []byte
-		ClientCreatedAt  int64
+		Grant deviceGrantRow `gorm:"embedded"`
+		Owner ownerColumns   `gorm:"embedded"`
 	}
 	result := s.read(ctx).Table("device_grants AS g").
-		Select(`g.*, u.locked_at, u.suspended_at, u.deactivated_at,
-			c.metadata AS client_metadata, c.secret_hash AS client_secret_hash, c.created_at AS client_created_at`).
+		Select("g.*, "+selectOwner).
 		Joins("LEFT JOIN users u ON u.localpart = g.localpart").
 		Joins("JOIN clients c ON c.id = g.client_id").
 		Where("g.device_code_hash = ?", codeHash).Limit(1).Scan(&row)
 	if result.Error != nil || result.RowsAffected == 0 {
 		return fault("read a device grant", result.Error)
 	}
-	client, err := clientRow{ID: row.Grant.ClientID, Metadata: row.ClientMetadata, SecretHash: row.ClientSecretHash, CreatedAt: row.ClientCreatedAt}.client()
+	client, err := row.Owner.client(row.Grant.ClientID)
 	if err != nil {
 		return err
 	}
 	x := exchangeFrom(ctx)
-	x.device, x.client, x.account = &row.Grant, client, row.Account
+	x.device, x.client, x.account = &row.Grant, client, row.Owner.Account
 	return nil
 }
 

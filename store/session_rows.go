@@ -57,26 +57,22 @@ func (s *Store) UserID(localpart string) string { return "@" + localpart + ":" +
 // sessionWithClient is what the token endpoint reads of a refresh token: the
 // session, its user and its client, in one statement.
 type sessionWithClient struct {
-	Session          sessionRow     `gorm:"embedded"`
-	Account          accountColumns `gorm:"embedded"`
-	ClientMetadata   string
-	ClientSecretHash []byte
-	ClientCreatedAt  int64
+	Session sessionRow   `gorm:"embedded"`
+	Owner   ownerColumns `gorm:"embedded"`
 }
 
 func (sessionWithClient) query(db *gorm.DB) *gorm.DB {
 	return db.Table("sessions AS s").
-		Select(`s.*, u.locked_at, u.suspended_at, u.deactivated_at,
-			COALESCE(c.metadata, '') AS client_metadata, c.secret_hash AS client_secret_hash, COALESCE(c.created_at, 0) AS client_created_at`).
+		Select("s.*, " + selectOwner).
 		Joins("JOIN users u ON u.localpart = s.localpart").
 		Joins("LEFT JOIN clients c ON c.id = s.client_id")
 }
 
 func (r *sessionWithClient) client() (*Client, error) {
-	if r.Session.ClientID == nil || r.ClientMetadata == "" {
+	if r.Session.ClientID == nil || r.Owner.ClientMetadata == "" {
 		return nil, nil
 	}
-	return clientRow{ID: *r.Session.ClientID, Metadata: r.ClientMetadata, SecretHash: r.ClientSecretHash, CreatedAt: r.ClientCreatedAt}.client()
+	return r.Owner.client(*r.Session.ClientID)
 }
 
 func deref(s *string) string {
