@@ -1,0 +1,27 @@
+package harness
+
+import (
+	"net/http/httptest"
+
+	"keymaker/internal/server"
+)
+
+// Replica runs a second server on the same database until the test ends, as
+// another process behind the same proxy would, and returns the environment with
+// its address in place of the first one's. The database must be PostgreSQL.
+func (e *Env) Replica() *Env {
+	e.T.Helper()
+	second := *e
+	second.Server = e.open(e.T)
+	ts := httptest.NewUnstartedServer(nil)
+	ts.Config = server.HTTP(second.Server)
+	ts.Start()
+	e.T.Cleanup(func() {
+		ts.Close()
+		if err := second.Server.Close(); err != nil {
+			e.T.Errorf("close the second server: %v", err)
+		}
+	})
+	second.URL = ts.URL
+	return &second
+}
