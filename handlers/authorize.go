@@ -95,7 +95,7 @@ func (s *Server) refuseAuthorization(w http.ResponseWriter, r *http.Request, err
 	case errors.As(err, &back):
 		s.fail(w, r, templates.ErrorPage{
 			Reason:  templates.ReasonMalformed,
-			Actions: []templates.Action{{Kind: templates.ActionReturn, URL: back.To.URL()}},
+			Actions: []templates.Action{returnTo(w, back.To)},
 		}, err)
 	default:
 		s.trouble(w, r, err)
@@ -124,5 +124,5 @@ func (s *Server) answerSilently(w http.ResponseWriter, r *http.Request, a *provi
 		s.refuseAuthorization(w, r, refused)
 		return
 	}
-	seeOther(w, refused.To.URL())
+	s.respond(w, r, refused.To)
 }

@@ -88,7 +88,7 @@ func TestAuthorizationParameters(t *testing.T) {
 		{"C-04: a response_type other than code", url.Values{"response_type": {"token"}}, "unsupported_response_type"},
 		{"C-04 L-16: a hybrid response_type", url.Values{"response_type": {"code id_token"}}, "unsupported_response_type"},
 		{"C-04: no response_type", url.Values{"response_type": nil}, "invalid_request"},
-		{"C-04: an unknown response_mode", url.Values{"response_mode": {"form_post"}}, "invalid_request"},
+		{"C-04: an unknown response_mode", url.Values{"response_mode": {"web_message"}}, "invalid_request"},
 		{"C-04: response_mode in another case", url.Values{"response_mode": {"Query"}}, "invalid_request"},
 		{"C-04 C-05 L-03: no code_challenge", url.Values{"code_challenge": nil}, "invalid_request"},
 		{"C-04 C-05: no PKCE at all", url.Values{"code_challenge": nil, "code_challenge_method": nil}, "invalid_request"},

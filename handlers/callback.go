@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"keymaker/internal/secret"
+	"keymaker/provider"
 	"keymaker/store"
 	"keymaker/templates"
 	"keymaker/upstream"
@@ -87,7 +88,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, browser, id stri
 		s.trouble(w, r, err)
 		return
 	}
-	var back []templates.Action
+	var back []provider.AuthorizationResponse
 	if pending, err := s.Provider.Pending(r.Context(), browser, id); err == nil {
 		back = append(back, s.denial(pending))
 	}

@@ -106,8 +106,7 @@ func (s *Server) answerConsent(w http.ResponseWriter, r *http.Request) {
 		s.trouble(w, r, err)
 		return
 	}
-	w.Header().Set("Content-Security-Policy", policy(redirect.Origin(pending.RedirectURI)))
-	seeOther(w, response.URL())
+	s.respond(w, r, response)
 }
 
 // startURL is where the sign-in at a provider begins for a request.

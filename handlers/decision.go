@@ -62,8 +62,9 @@ func (s *Server) trustOwnForms() error {
 func (s *Server) protectForms(next http.Handler) http.Handler { return s.forms.Handler(next) }
 
 // mayApprove shows a page and is true when the account is locked or
-// deactivated, perhaps only since the sign-in (conformance C-67).
-func (s *Server) mayApprove(w http.ResponseWriter, r *http.Request, l store.Login, back ...templates.Action) (stop bool) {
+// deactivated, perhaps only since the sign-in (conformance C-67). What is told
+// to the client is a button on that page.
+func (s *Server) mayApprove(w http.ResponseWriter, r *http.Request, l store.Login, back ...provider.AuthorizationResponse) (stop bool) {
 	user, err := s.Logins.User(r.Context(), l.Localpart)
 	if err != nil {
 		s.trouble(w, r, err)
@@ -73,13 +74,14 @@ func (s *Server) mayApprove(w http.ResponseWriter, r *http.Request, l store.Logi
 	if page == nil {
 		return false
 	}
-	page.Actions = back
+	for _, to := range back {
+		page.Actions = append(page.Actions, returnTo(w, to))
+	}
 	s.fail(w, r, *page, nil)
 	return true
 }
 
-// denial is a button that tells the client that the person gets no access.
-func (s *Server) denial(p *provider.Pending) templates.Action {
-	refused := p.Refuse(s.Provider, "access_denied", "The account cannot be used.")
-	return templates.Action{Kind: templates.ActionReturn, URL: refused.To.URL()}
+// denial tells the client that the person gets no access.
+func (s *Server) denial(p *provider.Pending) provider.AuthorizationResponse {
+	return p.Refuse(s.Provider, "access_denied", "The account cannot be used.").To
 }

@@ -133,7 +133,7 @@ func TestMetadataFields(t *testing.T) {
 				t.Errorf("device_authorization_endpoint: %v, grants %v", endpoint, grants)
 			}
 		}},
-		{"A-03h: response_modes_supported", func(t *testing.T) { list(t, "response_modes_supported", "query", "fragment") }},
+		{"A-03h: response_modes_supported", func(t *testing.T) { list(t, "response_modes_supported", "query", "fragment", "form_post") }},
 		{"A-03i: S256 and nothing weaker", func(t *testing.T) { list(t, "code_challenge_methods_supported", "S256") }},
 		{"A-03j: nobody can register himself here", func(t *testing.T) { absent(t, "prompt_values_supported") }},
 		{"A-03n D-62: token_endpoint_auth_methods_supported", func(t *testing.T) {

@@ -71,7 +71,7 @@ func (e *RedirectError) Unwrap() error { return e.OAuth }
 type Authorization struct {
 	Client      *store.Client
 	RedirectURI string
-	Mode        string // "query" or "fragment"
+	Mode        string // one of the response modes
 	State       string
 	Scope       scope.Set
 	Nonce       string
@@ -134,14 +134,20 @@ func (p *Provider) identify(ctx context.Context, form url.Values) (*Authorizatio
 	if len(form["redirect_uri"]) != 1 || !redirect.Match(client.GetRedirectURIs(), uri, redirect.ApplicationType(client.ApplicationType())) {
 		return nil, &Refusal{Reason: UnregisteredRedirect}
 	}
-	a := &Authorization{Client: client, RedirectURI: uri, Mode: "query", params: url.Values{}}
+	a := &Authorization{Client: client, RedirectURI: uri, Mode: ModeQuery, params: url.Values{}}
 	if len(form["state"]) == 1 {
 		a.State = form.Get("state")
 	}
-	if form.Get("response_mode") == "fragment" && len(form["response_mode"]) == 1 {
-		a.Mode = "fragment"
+	if mode := form.Get("response_mode"); len(form["response_mode"]) == 1 && deliverable(mode, uri) {
+		a.Mode = mode
 	}
 	return a, nil
+}
+
+// deliverable tells whether an answer can reach a redirect URI in a mode. An
+// application that owns a scheme is opened with a URL, and gets no form.
+func deliverable(mode, uri string) bool {
+	return slices.Contains(responseModes(), mode) && (mode != ModeFormPost || strings.HasPrefix(uri, "http"))
 }
 
 // checkAuthorization applies the rules of conformance C-03 and C-04 that
@@ -186,10 +192,12 @@ func checkUnsupported(a *Authorization, form url.Values) *Error {
 			return oauthError(http.StatusBadRequest, name+"_not_supported", "The parameter %s is not supported.", name)
 		}
 	}
-	switch form.Get("response_mode") {
-	case "", "query", "fragment":
+	switch mode := form.Get("response_mode"); {
+	case mode == "", deliverable(mode, a.RedirectURI):
+	case mode == ModeFormPost:
+		return invalidRequest("The response_mode form_post needs an https or loopback redirect_uri: use query or fragment.")
 	default:
-		return invalidRequest("The response_mode is not supported: use query or fragment.")
+		return invalidRequest("The response_mode is not supported: use query, fragment or form_post.")
 	}
 	switch form.Get("response_type") {
 	case "code":

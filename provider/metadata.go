@@ -60,7 +60,7 @@ func (p *Provider) buildMetadata(rs256 bool) ([]byte, error) {
 		DeviceAuthorizationEndpoint: p.endpoint("/device_authorization"),
 		RegistrationEndpoint:        p.endpoint("/registration"), IntrospectionEndpoint: p.endpoint("/introspect"),
 		UserinfoEndpoint: p.endpoint("/userinfo"), JWKSURI: p.endpoint("/jwks"),
-		ResponseTypesSupported: []string{"code"}, ResponseModesSupported: []string{"query", "fragment"},
+		ResponseTypesSupported: []string{"code"}, ResponseModesSupported: responseModes(),
 		GrantTypesSupported: registration.GrantTypes(), CodeChallengeMethodsSupported: []string{"S256"},
 		TokenEndpointAuthMethods: registration.AuthMethods(), RevocationEndpointAuthMethods: registration.AuthMethods(),
 		IntrospectionEndpointAuthMethods: secretMethods,

@@ -5,19 +5,31 @@ import (
 	"strings"
 )
 
+// The response modes (OAuth 2.0 Multiple Response Type Encoding Practices §2.1,
+// OAuth 2.0 Form Post Response Mode §2).
+const (
+	ModeQuery    = "query"
+	ModeFragment = "fragment"
+	ModeFormPost = "form_post"
+)
+
+// responseModes are the accepted values of response_mode, for the metadata
+// document too (conformance A-03h).
+func responseModes() []string { return []string{ModeQuery, ModeFragment, ModeFormPost} }
+
 // AuthorizationResponse is what the browser carries back to the client.
 type AuthorizationResponse struct {
 	RedirectURI string // a registered one, byte for byte
-	Mode        string // "query" or "fragment"
+	Mode        string // one of the response modes
 	Params      url.Values
 }
 
-// URL is where the browser is sent. The redirect URI keeps every byte it was
-// registered with: parameters are added to its query or its fragment
-// (conformance C-20).
+// URL is where the browser is sent, but in ModeFormPost. The redirect URI keeps
+// every byte it was registered with: parameters are added to its query or its
+// fragment (conformance C-20).
 func (r AuthorizationResponse) URL() string {
 	params := r.Params.Encode()
-	if r.Mode == "fragment" {
+	if r.Mode == ModeFragment {
 		return r.RedirectURI + "#" + params
 	}
 	separator := "?"

@@ -87,7 +87,7 @@ func (c *Client) GetTokenEndpointAuthSigningAlgorithm() string { return "" }
 
 // GetResponseModes implements fosite.ResponseModeClient.
 func (c *Client) GetResponseModes() []fosite.ResponseModeType {
-	return []fosite.ResponseModeType{fosite.ResponseModeDefault, fosite.ResponseModeQuery, fosite.ResponseModeFragment}
+	return []fosite.ResponseModeType{fosite.ResponseModeDefault, fosite.ResponseModeQuery, fosite.ResponseModeFragment, fosite.ResponseModeFormPost}
 }
 
 // clientRow is a row of clients.

@@ -12,13 +12,20 @@ const (
 	ActionChoose  ActionKind = "choose"  // the choice of identity providers
 )
 
-// An Action is a button that leads on, by GET. URL is a path of this server,
+// An Action is a button that leads on, by GET unless it has fields. URL is a path of this server,
 // or the address of the application: https, http on the person's device, or a
 // private-use scheme. With any other URL the button is left out
 // (conformance L-24).
 type Action struct {
 	Kind ActionKind
 	URL  string
+	// Fields, when there are any, are sent to URL by POST.
+	Fields []Field
+}
+
+// A Field is a hidden field of a form.
+type Field struct {
+	Name, Value string
 }
 
 // Destination returns where the action leads.

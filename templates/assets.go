@@ -16,6 +16,7 @@ var assetFiles embed.FS
 // contentTypes of the files in assets/, by their ending.
 var contentTypes = map[string]string{
 	".css": "text/css; charset=utf-8",
+	".js":  "text/javascript; charset=utf-8",
 	".svg": "image/svg+xml",
 }
 

@@ -20,15 +20,16 @@ func TestAssetsAreServedBelowThePrefixByTheHashOfTheirContent(t *testing.T) {
 		if want == "" {
 			want = "/_tuwunel/oidc/assets/"
 		}
-		if len(r.Assets()) != 2 {
-			t.Errorf("there are %d assets, want stylesheet and mark", len(r.Assets()))
+		if len(r.Assets()) != 3 {
+			t.Errorf("there are %d assets, want stylesheet, mark and script", len(r.Assets()))
 		}
 		for path, asset := range r.Assets() {
 			sum := sha256.Sum256(asset.Body)
 			if !strings.HasPrefix(path, want) || !strings.Contains(path, "."+hex.EncodeToString(sum[:8])+".") {
 				t.Errorf("%s is not below %q with its hash", path, want)
 			}
-			if asset.ContentType != "text/css; charset=utf-8" && asset.ContentType != "image/svg+xml" {
+			if asset.ContentType != "text/css; charset=utf-8" && asset.ContentType != "image/svg+xml" &&
+				asset.ContentType != "text/javascript; charset=utf-8" {
 				t.Errorf("%s is %q", path, asset.ContentType)
 			}
 		}

@@ -174,7 +174,7 @@ func TestHostileTextStaysText(t *testing.T) {
 		"L-23: confirmation":        ConfirmLogin{Form: sampleForm, RedirectURL: "https://app.example.com/" + attack, UserID: attack},
 		"L-23: error": ErrorPage{
 			Reason: ReasonMalformed, Parameter: attack, Reference: attack,
-			Actions: []Action{{ActionReturn, "https://app.example.com/" + attack}},
+			Actions: []Action{{Kind: ActionReturn, URL: "https://app.example.com/" + attack}},
 		},
 		"L-23: taken name": ErrorPage{Reason: ReasonNameTaken, Provider: attack, UserID: attack},
 	}

@@ -93,20 +93,20 @@ func TestActions(t *testing.T) {
 		want    []button
 	}{
 		{"none", nil, nil},
-		{"in the order given", []Action{{ActionRetry, "/a"}, {ActionRestart, "/b?c=d&e=f"}, {ActionChoose, "/c"}},
+		{"in the order given", []Action{{Kind: ActionRetry, URL: "/a"}, {Kind: ActionRestart, URL: "/b?c=d&e=f"}, {Kind: ActionChoose, URL: "/c"}},
 			[]button{{"/a", "Try again"}, {"/b?c=d&e=f", "Start again"}, {"/c", "Choose another way to sign in"}}},
-		{"C-2A: back to a host, which is named", []Action{{ActionReturn, "https://app.example.com/cb?error=invalid_scope&state=a%2Bb"}},
+		{"C-2A: back to a host, which is named", []Action{{Kind: ActionReturn, URL: "https://app.example.com/cb?error=invalid_scope&state=a%2Bb"}},
 			[]button{{"https://app.example.com/cb?error=invalid_scope&state=a%2Bb", "Return to app.example.com"}}},
-		{"back to an app by its private-use scheme", []Action{{ActionReturn, "com.example.app:/cb?error=invalid_scope"}},
+		{"back to an app by its private-use scheme", []Action{{Kind: ActionReturn, URL: "com.example.app:/cb?error=invalid_scope"}},
 			[]button{{"com.example.app:/cb?error=invalid_scope", "Return to the app"}}},
-		{"back to an app on loopback", []Action{{ActionReturn, "http://127.0.0.1:1234/cb"}, {ActionReturn, "http://[::1]:1234/cb"}, {ActionReturn, "http://localhost:1234/cb"}},
+		{"back to an app on loopback", []Action{{Kind: ActionReturn, URL: "http://127.0.0.1:1234/cb"}, {Kind: ActionReturn, URL: "http://[::1]:1234/cb"}, {Kind: ActionReturn, URL: "http://localhost:1234/cb"}},
 			[]button{{"http://127.0.0.1:1234/cb", "Return to the app"}, {"http://[::1]:1234/cb", "Return to the app"}, {"http://localhost:1234/cb", "Return to the app"}}},
 		{"L-24: nothing that runs, reads or carries content",
-			[]Action{{ActionReturn, "javascript:alert(1)"}, {ActionReturn, "JavaScript:alert(1)"}, {ActionReturn, "data:text/html,x"},
-				{ActionReturn, "vbscript:x"}, {ActionReturn, "blob:https://app.example.com/x"}, {ActionReturn, "file:///etc/passwd"}}, nil},
+			[]Action{{Kind: ActionReturn, URL: "javascript:alert(1)"}, {Kind: ActionReturn, URL: "JavaScript:alert(1)"}, {Kind: ActionReturn, URL: "data:text/html,x"},
+				{Kind: ActionReturn, URL: "vbscript:x"}, {Kind: ActionReturn, URL: "blob:https://app.example.com/x"}, {Kind: ActionReturn, URL: "file:///etc/passwd"}}, nil},
 		{"L-02: nothing that looks like a path and is none",
-			[]Action{{ActionRestart, "//evil.example/"}, {ActionRestart, `/\evil.example/`}, {ActionRestart, "https:evil.example"},
-				{ActionRestart, "evil.example"}, {ActionRestart, ""}, {ActionRestart, "https://u:p@evil.example/"}, {ActionRestart, "http://evil.example/"}}, nil},
+			[]Action{{Kind: ActionRestart, URL: "//evil.example/"}, {Kind: ActionRestart, URL: `/\evil.example/`}, {Kind: ActionRestart, URL: "https:evil.example"},
+				{Kind: ActionRestart, URL: "evil.example"}, {Kind: ActionRestart, URL: ""}, {Kind: ActionRestart, URL: "https://u:p@evil.example/"}, {Kind: ActionRestart, URL: "http://evil.example/"}}, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -115,12 +115,17 @@ func with[P Page](page P, change func(*P)) P {
 }
 
 var sampleActions = []Action{
-	{ActionRetry, "/retry"},
-	{ActionRestart, "/restart"},
-	{ActionChoose, "/choose"},
-	{ActionReturn, "https://app.example.com/callback?error=access_denied"},
-	{ActionReturn, "com.example.app:/callback?error=access_denied"},
+	{Kind: ActionRetry, URL: "/retry"},
+	{Kind: ActionRestart, URL: "/restart"},
+	{Kind: ActionChoose, URL: "/choose"},
+	{Kind: ActionReturn, URL: "https://app.example.com/callback?error=access_denied"},
+	{Kind: ActionReturn, URL: "com.example.app:/callback?error=access_denied"},
+	{Kind: ActionReturn, URL: sampleReturn, Fields: sampleFields},
 }
+
+const sampleReturn = "https://app.example.com/callback?kept=1"
+
+var sampleFields = []Field{{"error", "access_denied"}, {"state", `"><script>alert(1)</script>&'`}}
 
 // samples are pages that together show every branch of every template.
 func samples() map[string]Page {
@@ -158,6 +163,8 @@ func samples() map[string]Page {
 		"device consent of little": DeviceConsent{Form: sampleForm, ClientURI: "https://tv.example.com/", UserCode: "BCDF-GHJK",
 			UserID: "@alice:example.org", Permissions: []Permission{PermissionIdentity}},
 	}
+	all["form post"] = FormPost{URL: sampleReturn, Fields: sampleFields}
+	all["form post to the device"] = FormPost{URL: "http://127.0.0.1:49152/callback", Fields: sampleFields}
 	for _, kind := range noticeKinds {
 		all["notice "+string(kind)] = Notice{Kind: kind}
 	}

@@ -45,7 +45,7 @@ type Renderer struct {
 }
 
 // A Page is the content of one page: ChooseProvider, Consent, ConfirmLogin,
-// DeviceEntry, DeviceConsent, ErrorPage or Notice.
+// DeviceEntry, DeviceConsent, ErrorPage, FormPost or Notice.
 type Page interface {
 	// template returns the name of the file in html/, without its ending.
 	template() string
@@ -59,6 +59,7 @@ var pageNames = []string{
 	DeviceEntry{}.template(),
 	DeviceConsent{}.template(),
 	ErrorPage{}.template(),
+	FormPost{}.template(),
 	Notice{}.template(),
 }
 

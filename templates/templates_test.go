@@ -54,7 +54,7 @@ func TestRenderWritesNothingWhenAPageCannotBeShown(t *testing.T) {
 		{"an error without a reason", ErrorPage{}},
 		{"an unknown reason", ErrorPage{Reason: "boredom"}},
 		{"an unknown notice", Notice{Kind: "hello"}},
-		{"an unknown action", Notice{Kind: NoticeDone, Actions: []Action{{"dance", "/"}}}},
+		{"an unknown action", Notice{Kind: NoticeDone, Actions: []Action{{Kind: "dance", URL: "/"}}}},
 		{"an unknown permission", with(sampleConsent(), func(c *Consent) { c.Permissions = []Permission{"everything"} })},
 		{"C-60: consent for a redirect URI without a host", with(sampleConsent(), func(c *Consent) { c.RedirectURI = "https:///callback" })},
 		{"I-06: a redirectUrl without a host", ConfirmLogin{Form: sampleForm, RedirectURL: "https:///", UserID: "@alice:example.org"}},

@@ -48,6 +48,23 @@ func (p Page) Input(name string) string {
 	return ""
 }
 
+// Form is the first form on a page: where it goes, and the values of its inputs.
+func (p Page) Form() (action string, values url.Values) {
+	values = url.Values{}
+	for n := range p.root().Descendants() {
+		if n.Type != html.ElementNode || n.Data != "form" {
+			continue
+		}
+		for f := range n.Descendants() {
+			if f.Data == "input" {
+				values.Add(attribute(f, "name"), attribute(f, "value"))
+			}
+		}
+		return attribute(n, "action"), values
+	}
+	return "", values
+}
+
 // Has says whether there is an element of that name on the page.
 func (p Page) Has(element string) bool {
 	for n := range p.root().Descendants() {
