@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -127,6 +128,45 @@ func TestIDToken(t *testing.T) {
 			t.Error("accepted after its end")
 		}
 	})
+}
+
+func TestIDTokenOfARequest(t *testing.T) {
+	e := harness.Start(t)
+	id, _ := e.Register(harness.WebClient)
+	t.Run("F-30: auth_time is there when max_age asks for it, and is when the person signed in", func(t *testing.T) {
+		e := e.For(t)
+		b := e.NewBrowser()
+		b.Consent(e.NewRequest(id, "openid"), "alice")
+		signedIn := e.Clock.Now().Unix()
+		e.Clock.Advance(10 * time.Minute)
+		r := e.NewRequest(id, "openid")
+		r.Values.Set("max_age", "3600")
+		a := e.Exchange(r, b.Approve(r, "alice").Get("code"))
+		if at, _ := claimsOf(t, a.Text("id_token"))["auth_time"].(float64); int64(at) < signedIn-1 || int64(at) > signedIn+1 {
+			t.Errorf("auth_time is %v, the person signed in at %d", at, signedIn)
+		}
+	})
+	t.Run("F-30: at_hash is right, and there is no c_hash, for no ID token comes beside a code", func(t *testing.T) {
+		e := e.For(t)
+		tokens := e.LogInWith(e.NewRequest(id, "openid"), "alice")
+		token, err := verify(t, e, id, tokens.IDToken)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := token.VerifyAccessToken(tokens.Access); err != nil || claimsOf(t, tokens.IDToken)["c_hash"] != nil {
+			t.Errorf("%v: %v", claimsOf(t, tokens.IDToken), err)
+		}
+	})
+	for _, nonce := range []string{"n-0S6_WzA2Mj", ` "\u003c&>ü日本`, strings.Repeat("0123456789abcdef", 64)} {
+		t.Run(fmt.Sprintf("F-30: nonce %.20q comes back as it was sent", nonce), func(t *testing.T) {
+			e := e.For(t)
+			r := e.NewRequest(id, "openid")
+			r.Values.Set("nonce", nonce)
+			if got := claimsOf(t, e.LogInWith(r, "alice").IDToken)["nonce"]; got != nonce {
+				t.Errorf("nonce %q", got)
+			}
+		})
+	}
 }
 
 func decode(t *testing.T, part string) []byte {

@@ -132,6 +132,14 @@ func TestRS256(t *testing.T) {
 			t.Errorf("kid %q is not the RSA key of the set", kid)
 		}
 	})
+	t.Run("A-03t F-23: userinfo can be signed with it too", func(t *testing.T) {
+		e := e.For(t)
+		id, _ := e.Register(metadataOf(t, map[string]any{"userinfo_signed_response_alg": "RS256"}))
+		a := e.As(e.LogInWith(e.NewRequest(id, "openid"), "alice").Access, "GET", userinfoPath, "")
+		if claims := claimsOf(t, verified(t, e, string(a.Body), jose.RS256)); claims["sub"] != "@alice:example.org" || claims["aud"] != id {
+			t.Errorf("the claims are %v", claims)
+		}
+	})
 	t.Run("F-31: another client still gets ES256", func(t *testing.T) {
 		other := e.For(t).LogIn("bob", "ECDEVICE")
 		kidOf(t, other.IDToken, "ES256")

@@ -150,6 +150,7 @@ func TestMetadataFields(t *testing.T) {
 		{"A-03r: userinfo_endpoint", func(t *testing.T) { endpoint(t, "userinfo_endpoint", "/_tuwunel/oidc/userinfo") }},
 		{"A-03s: subject_types_supported", func(t *testing.T) { list(t, "subject_types_supported", "public") }},
 		{"A-03t: the algorithms that there are keys for", func(t *testing.T) { list(t, "id_token_signing_alg_values_supported", "ES256") }},
+		{"A-03t: userinfo is signed with the same", func(t *testing.T) { list(t, "userinfo_signing_alg_values_supported", "ES256") }},
 		{"A-03u: scopes_supported holds openid and the api, and no made-up device", func(t *testing.T) {
 			scopes := strs(doc["scopes_supported"])
 			if !slices.Contains(scopes, "openid") || !slices.Contains(scopes, "urn:matrix:client:api:*") {

@@ -186,7 +186,8 @@ func TestRegistrationRefuses(t *testing.T) {
 		{"B-24: an unknown application_type", m{"application_type": "desktop"}, metadata},
 		{"B-25: both jwks and jwks_uri", m{"jwks": m{"keys": []any{}}, "jwks_uri": "https://example.com/jwks"}, metadata},
 		{"B-26: unsigned ID tokens", m{"id_token_signed_response_alg": "none"}, metadata},
-		{"B-26: signed userinfo", m{"userinfo_signed_response_alg": "ES256"}, metadata},
+		{"B-26: userinfo that is signed with nothing", m{"userinfo_signed_response_alg": "none"}, metadata},
+		{"B-26: encrypted userinfo", m{"userinfo_encrypted_response_alg": "RSA-OAEP"}, metadata},
 		{"B-36: one bad redirect URI among good ones", m{"redirect_uris": []string{"https://example.com/cb", "http://example.com/cb"}}, redirectURI},
 	}
 	for _, tt := range tests {

@@ -45,9 +45,9 @@ func TestStatements(t *testing.T) {
 		{"F-09: introspection of what was never a token costs nothing", func(e *harness.Env) func(harness.Tokens) harness.Answer {
 			return func(tokens harness.Tokens) harness.Answer { return e.Introspect(tokens.Refresh) }
 		}, 200, store.Counts{}},
-		{"F-20: userinfo is one statement for the subject", func(e *harness.Env) func(harness.Tokens) harness.Answer {
+		{"F-20: userinfo is two statements for the subject, of the token and of how its client wants the answer", func(e *harness.Env) func(harness.Tokens) harness.Answer {
 			return bearer(e, http.MethodGet, userinfoPath)
-		}, 200, store.Counts{Statements: 1}},
+		}, 200, store.Counts{Statements: 2}},
 		{"K-12: whoami is one statement", func(e *harness.Env) func(harness.Tokens) harness.Answer {
 			return bearer(e, http.MethodGet, whoamiPath)
 		}, 200, store.Counts{Statements: 1}},

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"errors"
+	"io"
 	"net/http"
 
 	"keymaker/provider"
@@ -25,7 +26,7 @@ func (s *Server) userinfo(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusUnauthorized, map[string]string{"error": "invalid_request", "error_description": "There is no access token."})
 		return
 	}
-	info, err := s.claims(r, token)
+	info, signed, err := s.claims(r, token)
 	if err != nil {
 		if e := provider.AsError(err); e.Status == http.StatusForbidden {
 			w.Header().Set("WWW-Authenticate", `Bearer error="`+e.Code+`", scope="openid"`)
@@ -33,20 +34,41 @@ func (s *Server) userinfo(w http.ResponseWriter, r *http.Request) {
 		s.oauthFailure(w, r, err)
 		return
 	}
+	if signed != "" {
+		noStore(w)
+		w.Header().Set("Content-Type", "application/jwt")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		_, _ = io.WriteString(w, signed) //nolint:gosec // G705: a JWT of ours is base64url, and no page
+		return
+	}
 	writeJSON(w, http.StatusOK, info)
 }
 
-func (s *Server) claims(r *http.Request, token string) (provider.UserInfo, error) {
+// claims are what an access token lets its client know, and the same as a JWT
+// where the client registered for that.
+func (s *Server) claims(r *http.Request, token string) (info provider.UserInfo, signed string, err error) {
+	caller, err := s.mayAskForClaims(r, token)
+	if err != nil {
+		return info, "", err
+	}
+	if info, err = s.Provider.UserInfo(r.Context(), caller); err != nil {
+		return info, "", err
+	}
+	signed, err = s.Provider.SignUserInfo(r.Context(), caller, info)
+	return info, signed, err
+}
+
+func (s *Server) mayAskForClaims(r *http.Request, token string) (*provider.Caller, error) {
 	caller, err := s.Provider.Authenticate(r.Context(), token)
 	switch {
 	case errors.Is(err, provider.ErrUnknownToken), errors.Is(err, provider.ErrExpiredToken):
-		return provider.UserInfo{}, &provider.Error{Status: http.StatusUnauthorized, Code: "invalid_token", Description: "The access token is unknown, expired or revoked."}
+		return nil, &provider.Error{Status: http.StatusUnauthorized, Code: "invalid_token", Description: "The access token is unknown, expired or revoked."}
 	case err != nil:
-		return provider.UserInfo{}, err
+		return nil, err
 	case caller.Session.Account.Locked:
-		return provider.UserInfo{}, &provider.Error{Status: http.StatusUnauthorized, Code: "invalid_token", Description: "The account is locked."}
+		return nil, &provider.Error{Status: http.StatusUnauthorized, Code: "invalid_token", Description: "The account is locked."}
 	case !caller.Scope.Has(scope.OpenID):
-		return provider.UserInfo{}, &provider.Error{Status: http.StatusForbidden, Code: "insufficient_scope", Description: "The token was not granted the scope openid."}
+		return nil, &provider.Error{Status: http.StatusForbidden, Code: "insufficient_scope", Description: "The token was not granted the scope openid."}
 	}
-	return s.Provider.UserInfo(r.Context(), caller)
+	return caller, nil
 }

@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	jose "github.com/go-jose/go-jose/v4"
+	"github.com/google/go-cmp/cmp"
+
 	"keymaker/internal/harness"
 )
 
@@ -20,9 +23,10 @@ func TestUserinfo(t *testing.T) {
 		want        []string
 	}{
 		{"F-23 F-24: openid alone gives the subject and nothing else", "openid", []string{"sub"}},
-		{"F-25: profile gives the names", "openid profile", []string{"name", "preferred_username", "sub"}},
-		{"F-25: email gives the address", "openid email", []string{"email", "sub"}},
-		{"F-25: beside a device nothing changes", "openid profile email " + harness.ScopeStable + "AAABBBCCCDDD", []string{"email", "name", "preferred_username", "sub"}},
+		{"F-25: profile gives the names", "openid profile", []string{"name", "preferred_username", "sub", "updated_at"}},
+		{"F-25: email gives the address", "openid email", []string{"email", "email_verified", "sub"}},
+		{"F-25: beside a device nothing changes", "openid profile email " + harness.ScopeStable + "AAABBBCCCDDD",
+			[]string{"email", "email_verified", "name", "preferred_username", "sub", "updated_at"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -30,7 +34,7 @@ func TestUserinfo(t *testing.T) {
 			tokens := e.LogInWith(e.NewRequest(id, tt.scope), "alice")
 			a := e.As(tokens.Access, http.MethodGet, userinfoPath, "")
 			harness.ExpectJSON(t, a, http.StatusOK) // F-26: and nothing may keep it
-			members := slices.DeleteFunc(slices.Sorted(maps.Keys(a.JSON())), func(name string) bool { return name == "email_verified" })
+			members := slices.Sorted(maps.Keys(a.JSON()))
 			if !slices.Equal(members, tt.want) {
 				t.Errorf("claims %v, want %v", members, tt.want)
 			}
@@ -44,6 +48,74 @@ func TestUserinfo(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestUserinfoValues(t *testing.T) {
+	e := harness.Start(t)
+	id, _ := e.Register(harness.WebClient)
+	t.Run("F-25: the address is one that the provider vouched for, and updated_at is a whole number", func(t *testing.T) {
+		e := e.For(t)
+		before := e.Clock.Now().Unix()
+		token := e.LogInWith(e.NewRequest(id, "openid profile email"), "alice").Access
+		e.Clock.Advance(time.Minute)
+		got := e.As(token, http.MethodGet, userinfoPath, "").JSON()
+		if at, _ := got["updated_at"].(float64); got["email_verified"] != true || int64(at) < before || int64(at) > before+1 {
+			t.Errorf("the claims are %v, the user is of %d", got, before)
+		}
+	})
+}
+
+func TestSignedUserinfo(t *testing.T) {
+	e := harness.Start(t)
+	plain, _ := e.Register(harness.WebClient)
+	a := register(e, metadataOf(t, map[string]any{"userinfo_signed_response_alg": "ES256"}))
+	id := a.Text("client_id")
+	t.Run("B-26: the algorithm is registered and echoed", func(t *testing.T) {
+		a := register(e.For(t), metadataOf(t, map[string]any{"userinfo_signed_response_alg": "ES256"}))
+		if a.Status != http.StatusCreated || a.Text("userinfo_signed_response_alg") != "ES256" || a.Text("client_id") == plain {
+			t.Errorf("status %d: %s", a.Status, a.Body)
+		}
+	})
+	tokens := e.LogInWith(e.NewRequest(id, "openid email"), "alice")
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		t.Run("F-23 F-25 F-26: to "+method+" a client that registered for it gets a JWT with iss and aud, signed by a key of the set", func(t *testing.T) {
+			e := e.For(t)
+			a := e.As(tokens.Access, method, userinfoPath, "")
+			if a.Status != http.StatusOK || a.Header.Get("Content-Type") != "application/jwt" || a.Header.Get("Cache-Control") != "no-store" {
+				t.Fatalf("status %d, Content-Type %q, Cache-Control %q: %s", a.Status, a.Header.Get("Content-Type"), a.Header.Get("Cache-Control"), a.Body)
+			}
+			claims := claimsOf(t, verified(t, e, string(a.Body), jose.ES256))
+			want := map[string]any{"iss": e.Issuer, "aud": id, "sub": "@alice:example.org", "email": "alice@example.org", "email_verified": true}
+			if diff := cmp.Diff(want, claims); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+	t.Run("F-22: what is refused is refused in JSON", func(t *testing.T) {
+		e := e.For(t)
+		harness.ExpectOAuthError(t, e.As("nonsense", http.MethodGet, userinfoPath, ""), http.StatusUnauthorized, "invalid_token")
+	})
+	t.Run("F-23: to another client it is JSON", func(t *testing.T) {
+		e := e.For(t)
+		harness.ExpectJSON(t, e.As(e.LogInWith(e.NewRequest(plain, "openid"), "alice").Access, http.MethodGet, userinfoPath, ""), http.StatusOK)
+	})
+}
+
+// verified is a JWS that a key of the set has signed.
+func verified(t *testing.T, e *harness.Env, token string, alg jose.SignatureAlgorithm) string {
+	t.Helper()
+	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{alg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := keySet(t, e).Key(jws.Signatures[0].Header.KeyID)
+	if len(keys) != 1 {
+		t.Fatalf("kid %q is not in the key set", jws.Signatures[0].Header.KeyID)
+	}
+	if _, err := jws.Verify(keys[0]); err != nil {
+		t.Fatal(err)
+	}
+	return token
 }
 
 func TestUserinfoToken(t *testing.T) {

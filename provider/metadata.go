@@ -30,6 +30,7 @@ type metadata struct {
 	ScopesSupported                  []string `json:"scopes_supported"`
 	SubjectTypesSupported            []string `json:"subject_types_supported"`
 	IDTokenSigningAlgs               []string `json:"id_token_signing_alg_values_supported"`
+	UserinfoSigningAlgs              []string `json:"userinfo_signing_alg_values_supported"`
 	ClaimsSupported                  []string `json:"claims_supported"`
 	ClaimTypesSupported              []string `json:"claim_types_supported"`
 	AuthorizationResponseIss         bool     `json:"authorization_response_iss_parameter_supported"`
@@ -65,8 +66,8 @@ func (p *Provider) buildMetadata(rs256 bool) ([]byte, error) {
 		TokenEndpointAuthMethods: registration.AuthMethods(), RevocationEndpointAuthMethods: registration.AuthMethods(),
 		IntrospectionEndpointAuthMethods: secretMethods,
 		ScopesSupported:                  scope.Supported(), SubjectTypesSupported: []string{"public"},
-		IDTokenSigningAlgs:  registration.IDTokenAlgs(rs256),
-		ClaimsSupported:     []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "name", "preferred_username", "email"},
+		IDTokenSigningAlgs: registration.SigningAlgs(rs256), UserinfoSigningAlgs: registration.SigningAlgs(rs256),
+		ClaimsSupported:     []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "name", "preferred_username", "updated_at", "email", "email_verified"},
 		ClaimTypesSupported: []string{"normal"}, AuthorizationResponseIss: true,
 	})
 	if err != nil {

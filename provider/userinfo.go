@@ -2,6 +2,8 @@ package provider
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 
 	"keymaker/provider/scope"
 )
@@ -12,7 +14,9 @@ type UserInfo struct {
 	Subject           string `json:"sub"`
 	Name              string `json:"name,omitempty"`
 	PreferredUsername string `json:"preferred_username,omitempty"`
+	UpdatedAt         int64  `json:"updated_at,omitempty"` // seconds
 	Email             string `json:"email,omitempty"`
+	EmailVerified     bool   `json:"email_verified,omitempty"`
 }
 
 // UserInfo returns the claims that the caller's scope covers. The caller must
@@ -28,10 +32,33 @@ func (p *Provider) UserInfo(ctx context.Context, c *Caller) (UserInfo, error) {
 		return info, err
 	}
 	if profile {
-		info.Name, info.PreferredUsername = user.DisplayName, user.Localpart
+		// Nothing of a user changes after it was made.
+		info.Name, info.PreferredUsername, info.UpdatedAt = user.DisplayName, user.Localpart, user.CreatedAt.Unix()
 	}
-	if email {
-		info.Email = user.Email
+	if email && user.Email != "" {
+		// No other address is kept than one that the identity provider vouched for.
+		info.Email, info.EmailVerified = user.Email, true
 	}
 	return info, nil
+}
+
+// signedUserInfo is userinfo as a JWT (OpenID Connect Core §5.3.2).
+type signedUserInfo struct {
+	Issuer   string `json:"iss"`
+	Audience string `json:"aud"`
+	UserInfo
+}
+
+// SignUserInfo returns the claims as a JWT for the caller's client, or "" for a
+// client that did not register userinfo_signed_response_alg.
+func (p *Provider) SignUserInfo(ctx context.Context, c *Caller, info UserInfo) (string, error) {
+	client, err := p.store.Client(ctx, c.Session.ClientID)
+	if err != nil || client.UserinfoAlg() == "" {
+		return "", err
+	}
+	payload, err := json.Marshal(signedUserInfo{Issuer: p.issuer, Audience: client.ID, UserInfo: info})
+	if err != nil {
+		return "", fmt.Errorf("encode userinfo: %w", err)
+	}
+	return p.keys.Sign(ctx, client.UserinfoAlg(), payload)
 }

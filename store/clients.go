@@ -29,6 +29,7 @@ type clientFields struct {
 	TokenEndpointAuthMethod string   `json:"token_endpoint_auth_method"`
 	ApplicationType         string   `json:"application_type"`
 	IDTokenAlg              string   `json:"id_token_signed_response_alg"`
+	UserinfoAlg             string   `json:"userinfo_signed_response_alg"`
 }
 
 var (
@@ -41,6 +42,9 @@ func (c *Client) ApplicationType() string { return c.fields.ApplicationType }
 
 // IDTokenAlg is the registered id_token_signed_response_alg.
 func (c *Client) IDTokenAlg() string { return c.fields.IDTokenAlg }
+
+// UserinfoAlg is the registered userinfo_signed_response_alg, or "".
+func (c *Client) UserinfoAlg() string { return c.fields.UserinfoAlg }
 
 // GetID implements fosite.Client.
 func (c *Client) GetID() string { return c.ID }

@@ -19,22 +19,21 @@ const (
 // the metadata document too (conformance D-62).
 func AuthMethods() []string { return []string{AuthNone, AuthBasic, AuthPost} }
 
-// IDTokenAlgs returns the accepted values of id_token_signed_response_alg, for
-// the metadata document too (conformance F-31). RS256 is one of them when there
-// is a key for it.
-func IDTokenAlgs(withRS256 bool) []string {
+// SigningAlgs returns the accepted values of id_token_signed_response_alg and
+// userinfo_signed_response_alg, for the metadata document too (conformance
+// F-31). RS256 is one of them when there is a key for it.
+func SigningAlgs(withRS256 bool) []string {
 	if withRS256 {
 		return []string{defaultAlg, rs256}
 	}
 	return []string{defaultAlg}
 }
 
-// unserved holds members that ask for signing or encryption that this server
-// does not do. A client that sets one would fail to read our answers, so it is
+// unserved holds members that ask for encryption, which this server does not do. A client that sets one would fail to read our answers, so it is
 // told now (B-26).
 var unserved = []string{
 	"id_token_encrypted_response_alg", "id_token_encrypted_response_enc",
-	"userinfo_signed_response_alg", "userinfo_encrypted_response_alg", "userinfo_encrypted_response_enc",
+	"userinfo_encrypted_response_alg", "userinfo_encrypted_response_enc",
 }
 
 // application reads application_type; left out, it is web (B-24).
@@ -52,8 +51,8 @@ func (r *reader) authMethod() error {
 	return err
 }
 
-// algorithms reads the signing algorithm of ID tokens (conformance F-31) and
-// refuses the ones that are not served.
+// algorithms reads the signing algorithms of ID tokens (conformance F-31) and of
+// userinfo, which is plain JSON without one, and refuses what is not served.
 func (r *reader) algorithms() error {
 	for _, name := range unserved {
 		value, err := r.doc.text(name)
@@ -61,11 +60,15 @@ func (r *reader) algorithms() error {
 			return err
 		}
 		if value != "" {
-			return refuse(name, value, "this server neither encrypts ID tokens nor signs or encrypts userinfo; leave it out")
+			return refuse(name, value, "this server encrypts neither ID tokens nor userinfo; leave it out")
 		}
 	}
-	alg, err := r.choice("id_token_signed_response_alg", defaultAlg, IDTokenAlgs(r.policy.RS256))
-	r.m.IDTokenSignedAlg = alg
+	accepted := SigningAlgs(r.policy.RS256)
+	var err error
+	if r.m.IDTokenSignedAlg, err = r.choice("id_token_signed_response_alg", defaultAlg, accepted); err != nil {
+		return err
+	}
+	r.m.UserinfoSignedAlg, err = r.choice("userinfo_signed_response_alg", "", accepted)
 	return err
 }
 

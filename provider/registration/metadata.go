@@ -24,6 +24,7 @@ type Metadata struct {
 	ResponseTypes           []string                 `json:"response_types,omitempty"`
 	TokenEndpointAuthMethod string                   `json:"token_endpoint_auth_method"`
 	IDTokenSignedAlg        string                   `json:"id_token_signed_response_alg"`
+	UserinfoSignedAlg       string                   `json:"userinfo_signed_response_alg,omitempty"` // "" = not signed
 	Contacts                []string                 `json:"contacts,omitempty"`
 	SoftwareID              string                   `json:"software_id,omitempty"`
 	SoftwareVersion         string                   `json:"software_version,omitempty"`

@@ -169,7 +169,9 @@ func TestParseRefuses(t *testing.T) {
 		{"B-26: another algorithm for ID tokens", `{` + web + `,"id_token_signed_response_alg":"PS256"}`, metadata, "accepted: ES256"},
 		{"B-26: RS256 while there is no key for it", `{` + web + `,"id_token_signed_response_alg":"RS256"}`, metadata, "accepted: ES256"},
 		{"B-26: no signature of ID tokens", `{` + web + `,"id_token_signed_response_alg":"none"}`, metadata, "'none' is refused: accepted: ES256"},
-		{"B-26: signed userinfo", `{` + web + `,"userinfo_signed_response_alg":"ES256"}`, metadata, "userinfo_signed_response_alg 'ES256' is refused"},
+		{"B-26: another algorithm for userinfo", `{` + web + `,"userinfo_signed_response_alg":"HS256"}`, metadata, "userinfo_signed_response_alg 'HS256' is refused: accepted: ES256"},
+		{"B-26: userinfo that is signed with nothing", `{` + web + `,"userinfo_signed_response_alg":"none"}`, metadata, "'none' is refused: accepted: ES256"},
+		{"B-26: encrypted userinfo", `{` + web + `,"userinfo_encrypted_response_alg":"RSA-OAEP"}`, metadata, "leave it out"},
 		{"B-26: encrypted ID tokens", `{` + web + `,"id_token_encrypted_response_alg":"RSA-OAEP"}`, metadata, "leave it out"},
 
 		{"B-31: a bad redirect URI", `{"client_uri":"https://example.com/","redirect_uris":["https://app.com/callback"]}`, redirectURI, "redirect_uri 'https://app.com/callback' is refused: its host"},

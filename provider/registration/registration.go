@@ -17,7 +17,8 @@ type Policy struct {
 	// AllowedRedirectHosts, when not empty, are the only hosts of https redirect
 	// URIs (oidc_registration_allowed_redirect_hosts).
 	AllowedRedirectHosts []string
-	// RS256 accepts RS256 for ID tokens, beside ES256: there is a key for it.
+	// RS256 accepts RS256 for ID tokens and userinfo, beside ES256: there is a
+	// key for it.
 	RS256 bool
 }
 
