@@ -207,9 +207,10 @@ func TestDeactivatedAccount(t *testing.T) {
 	}
 	t.Run("K-05 F-03 D-2B H-07: every token is dead, and so is every login on its way", dead)
 	t.Run("C-67: who was asked for approval is told, with a way back to the client", func(t *testing.T) {
+		e := e.For(t)
 		p := b.Decide(asked, "approve")
 		expectPage(t, p, http.StatusForbidden, "This account is closed")
-		expectDenied(t, e.For(t), p, r)
+		expectDenied(t, e, p, r)
 	})
 	t.Run("H-07: no browser is signed in any more", func(t *testing.T) {
 		if got := silent(e.For(t), b); got != "login_required" {

@@ -13,8 +13,6 @@ import (
 	"keymaker/store/storetest"
 )
 
-func TestMain(m *testing.M) { storetest.Main(m) }
-
 // onEach runs a test with a server on every kind of database.
 func onEach(t *testing.T, test func(t *testing.T, e *harness.Env)) {
 	t.Helper()

@@ -2,6 +2,7 @@ package handlers_test
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -105,25 +106,25 @@ func TestCORS(t *testing.T) {
 func TestCORSOfSuccesses(t *testing.T) {
 	e := harness.Start(t)
 	id, _ := e.Register(harness.WebClient)
-	r := e.NewRequest(id, "openid "+harness.ScopeStable+"CORSDEVICE")
-	code := e.NewBrowser().Approve(r, "alice").Get("code")
-	exchanged := e.Exchange(r, code)
-	refreshed := e.Refresh(id, exchanged.Text("refresh_token"))
+	g := approved(e, id, "openid "+harness.ScopeStable+"CORSDEVICE")
+	tokens := e.LogInWith(e.NewRequest(id, "openid "+harness.ScopeStable+"CORSREFRESH"), "alice")
 	tests := []struct {
 		name string
-		a    harness.Answer
+		do   func(*harness.Env) harness.Answer
 	}{
-		{"A-32: a code exchange", exchanged},
-		{"A-32: a refresh", refreshed},
-		{"A-35: userinfo", e.As(refreshed.Text("access_token"), http.MethodGet, userinfoPath, "")},
-		{"A-39: whoami", e.WhoAmI(refreshed.Text("access_token"))},
+		{"A-32: a code exchange", func(e *harness.Env) harness.Answer { return e.Form(tokenPath, g.values()) }},
+		{"A-32: a refresh", func(e *harness.Env) harness.Answer { return e.Refresh(id, tokens.Refresh) }},
+		{"A-35: userinfo", func(e *harness.Env) harness.Answer { return e.As(tokens.Access, http.MethodGet, userinfoPath, "") }},
+		{"A-39: whoami", func(e *harness.Env) harness.Answer { return e.WhoAmI(tokens.Access) }},
+		{"A-33: a revocation", func(e *harness.Env) harness.Answer { return e.Form(revokePath, url.Values{"token": {tokens.Access}}) }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name+" can be read by every origin", func(t *testing.T) {
-			if tt.a.Status != http.StatusOK {
-				t.Errorf("status %d: %s", tt.a.Status, tt.a.Body)
+			a := tt.do(e.For(t))
+			if a.Status != http.StatusOK {
+				t.Errorf("status %d: %s", a.Status, a.Body)
 			}
-			expectCORS(t, tt.a)
+			expectCORS(t, a)
 		})
 	}
 }
@@ -133,26 +134,34 @@ func TestCORSIsNotForPagesAndServers(t *testing.T) {
 	id, _ := e.Register(harness.WebClient)
 	authorize := "/_tuwunel/oidc/authorize?" + e.NewRequest(id, harness.ScopeStable+"PAGEDEVICE").Values.Encode()
 	callback := "/_matrix/client/unstable/login/sso/callback/" + e.IDP.ClientID
-	tests := []struct{ name, method, path string }{
-		{"A-37: authorization", http.MethodGet, authorize},
-		{"A-37: a refused authorization", http.MethodGet, "/_tuwunel/oidc/authorize"},
-		{"A-37: an authorization by POST", http.MethodPost, "/_tuwunel/oidc/authorize"},
-		{"A-37: consent", http.MethodGet, "/_tuwunel/oidc/_complete?oidc_req_id=x"},
-		{"A-37: an answer to consent", http.MethodPost, "/_tuwunel/oidc/_complete"},
-		{"A-37: the SSO redirect", http.MethodGet, ssoPath + "?redirectUrl=https%3A%2F%2Fapp.example.com%2F"},
-		{"A-37: the SSO redirect to a provider", http.MethodGet, ssoPath + "/" + e.IDP.ClientID + "?redirectUrl=https%3A%2F%2Fapp.example.com%2F"},
-		{"A-37: the provider's callback", http.MethodGet, callback + "?code=x&state=y"},
-		{"A-37: the legacy confirmation", http.MethodGet, "/_matrix/client/unstable/login/sso/confirm?oidc_req_id=x"},
-		{"A-37: a page that is not there", http.MethodGet, "/nothing"},
-		{"A-36: introspection", http.MethodPost, "/_tuwunel/oidc/introspect"},
-		{"A-36: introspection at Synapse's path", http.MethodPost, "/oauth2/introspect"},
+	tests := []struct {
+		name, method string
+		status       int
+		path         string
+	}{
+		{"A-37: authorization", http.MethodGet, 303, authorize},
+		{"A-37: a refused authorization", http.MethodGet, 400, "/_tuwunel/oidc/authorize"},
+		{"A-37: an authorization by POST", http.MethodPost, 400, "/_tuwunel/oidc/authorize"},
+		{"A-37: consent", http.MethodGet, 403, "/_tuwunel/oidc/_complete?oidc_req_id=x"},
+		{"A-37: an answer to consent", http.MethodPost, 403, "/_tuwunel/oidc/_complete"},
+		{"A-37: the SSO redirect", http.MethodGet, 303, ssoPath + "?redirectUrl=https%3A%2F%2Fapp.example.com%2F"},
+		{"A-37: the SSO redirect to a provider", http.MethodGet, 303, ssoPath + "/" + e.IDP.ClientID + "?redirectUrl=https%3A%2F%2Fapp.example.com%2F"},
+		{"A-37: the provider's callback", http.MethodGet, 403, callback + "?code=x&state=y"},
+		{"A-37: the legacy confirmation", http.MethodGet, 403, "/_matrix/client/unstable/login/sso/confirm?oidc_req_id=x"},
+		{"A-37: a page that is not there", http.MethodGet, 404, "/nothing"},
+		{"A-36: introspection", http.MethodPost, 400, "/_tuwunel/oidc/introspect"},
+		{"A-36: introspection at Synapse's path", http.MethodPost, 400, "/oauth2/introspect"},
 	}
 	for _, tt := range tests {
 		for _, method := range []string{tt.method, http.MethodOptions} {
 			t.Run(tt.name+" says nothing of CORS to "+method, func(t *testing.T) {
 				a := e.For(t).Do(method, tt.path, map[string]string{"Origin": webOrigin, "Access-Control-Request-Method": tt.method}, "")
-				if a.Status == http.StatusNoContent {
-					t.Errorf("status %d", a.Status)
+				want := http.StatusMethodNotAllowed
+				if method == tt.method || tt.status == http.StatusNotFound {
+					want = tt.status
+				}
+				if a.Status != want || a.Header.Get("X-Content-Type-Options") != "nosniff" {
+					t.Errorf("status %d, want %d, and %v", a.Status, want, a.Header)
 				}
 				for name := range a.Header {
 					if strings.HasPrefix(name, "Access-Control-") {

@@ -196,6 +196,9 @@ func TestHostIsNotBelieved(t *testing.T) {
 	for _, path := range paths {
 		t.Run("L-15 A-22: nothing of a Host header is in the answer of "+strings.SplitN(path, "?", 2)[0], func(t *testing.T) {
 			a := e.For(t).Do(http.MethodGet, path, headers, "")
+			if plain := e.For(t).Get(path); a.Status != plain.Status || a.Header.Get("X-Content-Type-Options") != "nosniff" {
+				t.Errorf("status %d, and %d without such headers", a.Status, plain.Status)
+			}
 			for name, values := range a.Header {
 				if strings.Contains(strings.Join(values, " "), "evil.net") {
 					t.Errorf("%s is %q", name, values)
@@ -234,7 +237,9 @@ func TestRequestIDs(t *testing.T) {
 	})
 	t.Run("L-18: the query of a request is not logged", func(t *testing.T) {
 		e := e.For(t)
-		e.Get(callbackPath(e) + "?code=SECRETCODE&state=SECRETSTATE")
+		if a := e.Get(callbackPath(e) + "?code=SECRETCODE&state=SECRETSTATE"); a.Status != http.StatusForbidden {
+			t.Errorf("status %d", a.Status)
+		}
 		if log := e.Log.String(); strings.Contains(log, "SECRETCODE") || strings.Contains(log, "SECRETSTATE") {
 			t.Error("the log has a code or a state")
 		}

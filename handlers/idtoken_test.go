@@ -274,8 +274,9 @@ func TestKeySet(t *testing.T) {
 		}
 	})
 	t.Run("F-34: another server has another key", func(t *testing.T) {
-		if other := harness.Start(t).Get(jwksPath); string(other.Body) == string(a.Body) {
-			t.Error("two servers share a key")
+		other := harness.Start(t).Get(jwksPath)
+		if other.Status != http.StatusOK || string(other.Body) == string(a.Body) {
+			t.Errorf("status %d, and two servers share a key", other.Status)
 		}
 	})
 }

@@ -227,8 +227,12 @@ func TestAccountsAtTheMatrixAPI(t *testing.T) {
 		e := e.For(t)
 		setUser(e, "alice", "deactivated_at", true)
 		defer setUser(e, "alice", "deactivated_at", false)
-		if a := e.Get(profilePath + "/@alice:example.org"); len(a.JSON()) != 0 {
+		a := e.Get(profilePath + "/@alice:example.org")
+		if len(a.JSON()) != 0 {
 			t.Errorf("the profile is %s", a.Body)
+		}
+		if a.Status != http.StatusOK || a.Header.Get("Access-Control-Allow-Origin") != "*" {
+			t.Errorf("status %d", a.Status)
 		}
 	})
 }

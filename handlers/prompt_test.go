@@ -173,6 +173,9 @@ func TestLoginHint(t *testing.T) {
 		if strings.Contains(p.Text(), "alice") {
 			t.Errorf("the page tells of alice:\n%s", p.Text())
 		}
+		if links := p.Links(); len(links) == 0 {
+			t.Fatalf("no way to another account:\n%s", p.HTML)
+		}
 		if at := b.Visit(p.Links()[0]); !strings.HasPrefix(at.Request.URL.String(), e.IDP.Issuer) {
 			t.Errorf("the way to another account ends at %s", at.Request.URL)
 		}
@@ -180,8 +183,10 @@ func TestLoginHint(t *testing.T) {
 	t.Run("C-51 L-23: a hint is not let into a page", func(t *testing.T) {
 		e := e.For(t)
 		b := e.NewBrowser()
-		if p := b.Consent(hinted(e, `mxid:@"><script>alert(1)</script>:example.org`), "alice"); strings.Contains(p.HTML, "<script>") {
+		p := b.Consent(hinted(e, `mxid:@"><script>alert(1)</script>:example.org`), "alice")
+		if strings.Contains(p.HTML, "<script>") {
 			t.Error("there is a script in the page")
 		}
+		expectPage(t, p, http.StatusOK, "@alice:example.org")
 	})
 }

@@ -148,6 +148,9 @@ func TestRegistrationEchoes(t *testing.T) {
 	})
 	t.Run("B-44: nothing of RFC 7592 is promised", func(t *testing.T) {
 		a := register(e.For(t), harness.WebClient)
+		if a.Status != http.StatusCreated {
+			t.Errorf("status %d", a.Status)
+		}
 		for _, name := range []string{"registration_access_token", "registration_client_uri"} {
 			if _, there := a.JSON()[name]; there {
 				t.Errorf("the answer has %s", name)

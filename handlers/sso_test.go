@@ -187,8 +187,12 @@ func TestConfirmation(t *testing.T) {
 		expectDeadEnd(t, e.NewBrowser().Visit(p.Request.URL.RequestURI()), http.StatusForbidden, "This sign-in belongs to another browser")
 	})
 	t.Run("L-07: before the sign-in there is nothing to confirm", func(t *testing.T) {
-		b := e.For(t).NewBrowser()
+		e := e.For(t)
+		b := e.NewBrowser()
 		at := b.Visit(legacyStart(harness.LegacyRedirect))
+		if !strings.HasPrefix(at.Request.URL.String(), e.IDP.Issuer) {
+			t.Fatalf("the sign-in ends at %s", at.Request.URL)
+		}
 		id := at.Request.Response.Request.Response.Request.URL.Query().Get("oidc_req_id")
 		for _, path := range []string{confirmPath, completePath} {
 			p := b.Visit(path + "?" + url.Values{"oidc_req_id": {id}}.Encode())

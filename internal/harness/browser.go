@@ -21,8 +21,8 @@ type Browser struct {
 
 // NewBrowser opens a browser that nobody has used.
 func (e *Env) NewBrowser() *Browser {
-	e.T.Helper()
-	c := demoidptest.Browser(e.T)
+	e.t().Helper()
+	c := demoidptest.Browser(e.t())
 	c.CheckRedirect = func(r *http.Request, _ []*http.Request) error {
 		for _, origin := range append([]string{e.URL, e.IDP.Issuer}, e.Origins...) {
 			if strings.HasPrefix(r.URL.String(), origin+"/") {
@@ -51,23 +51,23 @@ func (p Page) Location() *url.URL {
 
 // Visit opens a path of the server, or a URL.
 func (b *Browser) Visit(path string) Page {
-	b.e.T.Helper()
+	b.e.t().Helper()
 	if strings.HasPrefix(path, "/") {
 		path = b.e.URL + path
 	}
 	response, err := b.Get(path)
 	if err != nil {
-		b.e.T.Fatalf("open %s: %v", path, err)
+		b.e.t().Fatalf("open %s: %v", path, err)
 	}
 	return b.read(response)
 }
 
 func (b *Browser) read(response *http.Response) Page {
-	b.e.T.Helper()
+	b.e.t().Helper()
 	body, err := io.ReadAll(response.Body)
 	_ = response.Body.Close()
 	if err != nil {
-		b.e.T.Fatalf("read %s: %v", response.Request.URL, err)
+		b.e.t().Fatalf("read %s: %v", response.Request.URL, err)
 	}
 	response.Body = io.NopCloser(bytes.NewReader(body))
 	return Page{Response: response, HTML: string(body)}
@@ -76,29 +76,29 @@ func (b *Browser) read(response *http.Response) Page {
 // SignIn fills in an identity provider's form, if that is where the browser is,
 // and returns where it ends.
 func (b *Browser) SignIn(at Page, user string) Page {
-	b.e.T.Helper()
+	b.e.t().Helper()
 	if strings.HasPrefix(at.Request.URL.String(), b.e.URL+"/") {
 		return at
 	}
-	return b.read(demoidptest.Login(b.e.T, b.Client, at.Response, user))
+	return b.read(demoidptest.Login(b.e.t(), b.Client, at.Response, user))
 }
 
 // Authorize opens an authorization request.
 func (b *Browser) Authorize(r Request) Page {
-	b.e.T.Helper()
+	b.e.t().Helper()
 	return b.Visit("/_tuwunel/oidc/authorize?" + r.Values.Encode())
 }
 
 // Consent opens an authorization request, signs in, and returns the consent
 // page.
 func (b *Browser) Consent(r Request, user string) Page {
-	b.e.T.Helper()
+	b.e.t().Helper()
 	return b.SignIn(b.Authorize(r), user)
 }
 
 // Decide presses a button of the form on a page: "approve" or "cancel".
 func (b *Browser) Decide(at Page, decision string) Page {
-	b.e.T.Helper()
+	b.e.t().Helper()
 	action, values := b.Fields(at)
 	values.Set("decision", decision)
 	return b.Post(at, action, values)
@@ -106,24 +106,24 @@ func (b *Browser) Decide(at Page, decision string) Page {
 
 // Post sends a form from a page.
 func (b *Browser) Post(at Page, action string, values url.Values) Page {
-	b.e.T.Helper()
+	b.e.t().Helper()
 	target, err := at.Request.URL.Parse(action)
 	if err != nil {
-		b.e.T.Fatalf("action %q: %v", action, err)
+		b.e.t().Fatalf("action %q: %v", action, err)
 	}
 	response, err := b.PostForm(target.String(), values)
 	if err != nil {
-		b.e.T.Fatalf("post %s: %v", target, err)
+		b.e.t().Fatalf("post %s: %v", target, err)
 	}
 	return b.read(response)
 }
 
 // Fields are the action and the hidden fields of the form with a decision.
 func (b *Browser) Fields(at Page) (action string, values url.Values) {
-	b.e.T.Helper()
+	b.e.t().Helper()
 	root, err := html.Parse(strings.NewReader(at.HTML))
 	if err != nil {
-		b.e.T.Fatalf("parse %s: %v", at.Request.URL, err)
+		b.e.t().Fatalf("parse %s: %v", at.Request.URL, err)
 	}
 	for n := range root.Descendants() {
 		if n.Type != html.ElementNode || n.Data != "form" {
@@ -141,17 +141,17 @@ func (b *Browser) Fields(at Page) (action string, values url.Values) {
 			return attribute(n, "action"), values
 		}
 	}
-	b.e.T.Fatalf("no form to decide at %s (status %d):\n%s", at.Request.URL, at.StatusCode, at.HTML)
+	b.e.t().Fatalf("no form to decide at %s (status %d):\n%s", at.Request.URL, at.StatusCode, at.HTML)
 	return "", nil
 }
 
 // Approve walks a request to its answer and returns the parameters that reach
 // the client.
 func (b *Browser) Approve(r Request, user string) url.Values {
-	b.e.T.Helper()
+	b.e.t().Helper()
 	end := b.Decide(b.Consent(r, user), "approve")
 	if end.StatusCode != http.StatusSeeOther {
-		b.e.T.Fatalf("approve: status %d at %s:\n%s", end.StatusCode, end.Request.URL, end.HTML)
+		b.e.t().Fatalf("approve: status %d at %s:\n%s", end.StatusCode, end.Request.URL, end.HTML)
 	}
 	return Returned(end)
 }

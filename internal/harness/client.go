@@ -40,10 +40,10 @@ func (a Answer) Text(name string) string {
 
 // Do sends a request to a path of the server, or to a URL.
 func (e *Env) Do(method, path string, header map[string]string, body string) Answer {
-	e.T.Helper()
+	e.t().Helper()
 	a, err := e.Try(method, path, header, body)
 	if err != nil {
-		e.T.Fatalf("%s %s: %v", method, path, err)
+		e.t().Fatalf("%s %s: %v", method, path, err)
 	}
 	return a
 }
@@ -55,7 +55,7 @@ func (e *Env) Try(method, path string, header map[string]string, body string) (A
 	if strings.HasPrefix(path, "/") {
 		target = e.URL + path
 	}
-	r, err := http.NewRequestWithContext(e.T.Context(), method, target, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(e.t().Context(), method, target, strings.NewReader(body))
 	if err != nil {
 		return Answer{}, err
 	}
@@ -74,17 +74,17 @@ func (e *Env) Try(method, path string, header map[string]string, body string) (A
 }
 
 // Get sends a GET.
-func (e *Env) Get(path string) Answer { e.T.Helper(); return e.Do(http.MethodGet, path, nil, "") }
+func (e *Env) Get(path string) Answer { e.t().Helper(); return e.Do(http.MethodGet, path, nil, "") }
 
 // As sends a request with an access token.
 func (e *Env) As(token, method, path, body string) Answer {
-	e.T.Helper()
+	e.t().Helper()
 	return e.Do(method, path, map[string]string{"Authorization": "Bearer " + token, "Content-Type": "application/json"}, body)
 }
 
 // Form posts a form.
 func (e *Env) Form(path string, values url.Values) Answer {
-	e.T.Helper()
+	e.t().Helper()
 	return e.Do(http.MethodPost, path, map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, values.Encode())
 }
 
@@ -98,10 +98,10 @@ const WebClient = `{"client_name":"My App","client_uri":"https://example.com/","
 // Register registers a client and returns its id and, where it has one, its
 // secret.
 func (e *Env) Register(metadata string) (id, clientSecret string) {
-	e.T.Helper()
+	e.t().Helper()
 	a := e.Do(http.MethodPost, "/_tuwunel/oidc/registration", map[string]string{"Content-Type": "application/json"}, metadata)
 	if a.Status != http.StatusCreated {
-		e.T.Fatalf("registration: status %d: %s", a.Status, a.Body)
+		e.t().Fatalf("registration: status %d: %s", a.Status, a.Body)
 	}
 	return a.Text("client_id"), a.Text("client_secret")
 }
@@ -132,7 +132,7 @@ func (e *Env) NewRequest(clientID, scope string) Request {
 
 // Exchange exchanges a code.
 func (e *Env) Exchange(r Request, code string) Answer {
-	e.T.Helper()
+	e.t().Helper()
 	return e.Form("/_tuwunel/oidc/token", url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {r.Values.Get("redirect_uri")},
 		"client_id": {r.ClientID}, "code_verifier": {r.Verifier}})
 }
@@ -145,18 +145,18 @@ type Tokens struct {
 
 // LogIn registers the web client and logs a user in on a device.
 func (e *Env) LogIn(user, device string) Tokens {
-	e.T.Helper()
+	e.t().Helper()
 	id, _ := e.Register(WebClient)
 	return e.LogInWith(e.NewRequest(id, "openid "+ScopeStable+device), user)
 }
 
 // LogInWith walks a request to its tokens.
 func (e *Env) LogInWith(r Request, user string) Tokens {
-	e.T.Helper()
+	e.t().Helper()
 	code := e.NewBrowser().Approve(r, user).Get("code")
 	a := e.Exchange(r, code)
 	if a.Status != http.StatusOK {
-		e.T.Fatalf("exchange: status %d: %s", a.Status, a.Body)
+		e.t().Fatalf("exchange: status %d: %s", a.Status, a.Body)
 	}
 	return tokensOf(r.ClientID, a)
 }
@@ -169,29 +169,29 @@ func tokensOf(clientID string, a Answer) Tokens {
 
 // Refresh presents a refresh token.
 func (e *Env) Refresh(clientID, token string) Answer {
-	e.T.Helper()
+	e.t().Helper()
 	return e.Form("/_tuwunel/oidc/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}, "client_id": {clientID}})
 }
 
 // MustRefresh presents a refresh token that must be accepted.
 func (e *Env) MustRefresh(clientID, token string) Tokens {
-	e.T.Helper()
+	e.t().Helper()
 	a := e.Refresh(clientID, token)
 	if a.Status != http.StatusOK {
-		e.T.Fatalf("refresh: status %d: %s", a.Status, a.Body)
+		e.t().Fatalf("refresh: status %d: %s", a.Status, a.Body)
 	}
 	return tokensOf(clientID, a)
 }
 
 // WhoAmI asks whose an access token is.
 func (e *Env) WhoAmI(token string) Answer {
-	e.T.Helper()
+	e.t().Helper()
 	return e.As(token, http.MethodGet, "/_matrix/client/v3/account/whoami", "")
 }
 
 // Introspect asks about a token as Synapse does.
 func (e *Env) Introspect(token string) Answer {
-	e.T.Helper()
+	e.t().Helper()
 	return e.Do(http.MethodPost, "/oauth2/introspect", map[string]string{
 		"Content-Type": "application/x-www-form-urlencoded", "Authorization": "Bearer " + HomeserverSecret,
 		"Accept": "application/json", "X-MAS-Supports-Device-Id": "1",

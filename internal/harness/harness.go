@@ -50,12 +50,19 @@ type Env struct {
 	Origins []string
 
 	serving *atomic.Pointer[server.Server]
+	// running is the test that uses the environment at the moment.
+	running *atomic.Pointer[testing.TB]
+	// cases is how many conformance cases use the server at the moment.
+	cases *atomic.Int32
 }
 
-// For is the same environment for a subtest: what fails, fails there.
+// For is the same environment for a subtest: what fails, fails there. A
+// conformance case takes its environment in this way or starts one, so that
+// it is counted.
 func (e *Env) For(t testing.TB) *Env {
 	sub := *e
 	sub.T = t
+	sub.enter(t)
 	return &sub
 }
 
@@ -93,7 +100,9 @@ func Start(t testing.TB, configure ...func(*Options)) *Env {
 	if err != nil {
 		t.Fatalf("listen: %v", err)
 	}
-	e := &Env{T: t, URL: "http://" + listener.Addr().String(), Clock: clock.NewManual(o.Now), Log: &Buffer{}, serving: &atomic.Pointer[server.Server]{}}
+	e := &Env{T: t, URL: "http://" + listener.Addr().String(), Clock: clock.NewManual(o.Now), Log: &Buffer{},
+		serving: &atomic.Pointer[server.Server]{}, running: &atomic.Pointer[testing.TB]{}, cases: &atomic.Int32{}}
+	e.enter(t)
 	e.Issuer = e.URL
 	if o.Issuer != "" {
 		e.Issuer = o.Issuer
@@ -111,9 +120,9 @@ func Start(t testing.TB, configure ...func(*Options)) *Env {
 	e.Config = e.configText(t, o)
 	e.Server = e.open(t)
 	e.serving.Store(e.Server)
-	config := server.HTTP(e.Server)
-	config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { e.serving.Load().ServeHTTP(w, r) })
-	ts := &httptest.Server{Listener: listener, Config: config}
+	ts := &httptest.Server{Listener: listener, Config: e.front(server.HTTP(e.Server), func(w http.ResponseWriter, r *http.Request) {
+		e.serving.Load().ServeHTTP(w, r)
+	})}
 	ts.Start()
 	t.Cleanup(func() {
 		ts.Close()
@@ -127,11 +136,11 @@ func Start(t testing.TB, configure ...func(*Options)) *Env {
 // Restart closes the server and opens it again on the same database and at the
 // same address. No request may be on its way.
 func (e *Env) Restart() {
-	e.T.Helper()
+	e.t().Helper()
 	if err := e.Server.Close(); err != nil {
-		e.T.Fatalf("close the server: %v", err)
+		e.t().Fatalf("close the server: %v", err)
 	}
-	e.Server = e.open(e.T)
+	e.Server = e.open(e.t())
 	e.serving.Store(e.Server)
 }
 

@@ -11,26 +11,26 @@ const LegacyRedirect = "https://app.example.com/legacy"
 
 // LoginToken walks m.login.sso to the loginToken that a legacy client gets.
 func (e *Env) LoginToken(b *Browser, user string) string {
-	e.T.Helper()
+	e.t().Helper()
 	at := b.Visit("/_matrix/client/v3/login/sso/redirect/" + url.PathEscape(e.IDP.ClientID) + "?" + url.Values{"redirectUrl": {LegacyRedirect}}.Encode())
 	end := b.Decide(b.SignIn(at, user), "approve")
 	token := end.Location().Query().Get("loginToken")
 	if end.StatusCode != http.StatusSeeOther || token == "" {
-		e.T.Fatalf("legacy login: status %d at %s, on to %s:\n%s", end.StatusCode, end.Request.URL, end.Location(), end.HTML)
+		e.t().Fatalf("legacy login: status %d at %s, on to %s:\n%s", end.StatusCode, end.Request.URL, end.Location(), end.HTML)
 	}
 	return token
 }
 
 // LogInLegacy logs a user in on a device by m.login.token, with a refresh token.
 func (e *Env) LogInLegacy(user, device string) Tokens {
-	e.T.Helper()
+	e.t().Helper()
 	body, err := json.Marshal(map[string]any{"type": "m.login.token", "token": e.LoginToken(e.NewBrowser(), user), "device_id": device, "refresh_token": true})
 	if err != nil {
-		e.T.Fatal(err)
+		e.t().Fatal(err)
 	}
 	a := e.Do(http.MethodPost, "/_matrix/client/v3/login", map[string]string{"Content-Type": "application/json"}, string(body))
 	if a.Status != http.StatusOK {
-		e.T.Fatalf("legacy login: status %d: %s", a.Status, a.Body)
+		e.t().Fatalf("legacy login: status %d: %s", a.Status, a.Body)
 	}
 	return tokensOf("", a)
 }

@@ -85,10 +85,10 @@ func (p Page) root() *html.Node {
 
 // Cookie is the header that the browser would send to the server.
 func (b *Browser) Cookie() string {
-	b.e.T.Helper()
+	b.e.t().Helper()
 	u, err := url.Parse(b.e.URL)
 	if err != nil {
-		b.e.T.Fatal(err)
+		b.e.t().Fatal(err)
 	}
 	var pairs []string
 	for _, c := range b.Jar.Cookies(u) {

@@ -10,16 +10,16 @@ import (
 // another process behind the same proxy would, and returns the environment with
 // its address in place of the first one's. The database must be PostgreSQL.
 func (e *Env) Replica() *Env {
-	e.T.Helper()
+	e.t().Helper()
 	second := *e
-	second.Server = e.open(e.T)
+	second.Server = e.open(e.t())
 	ts := httptest.NewUnstartedServer(nil)
-	ts.Config = server.HTTP(second.Server)
+	ts.Config = e.front(server.HTTP(second.Server), second.Server.ServeHTTP)
 	ts.Start()
-	e.T.Cleanup(func() {
+	e.t().Cleanup(func() {
 		ts.Close()
 		if err := second.Server.Close(); err != nil {
-			e.T.Errorf("close the second server: %v", err)
+			e.t().Errorf("close the second server: %v", err)
 		}
 	})
 	second.URL = ts.URL

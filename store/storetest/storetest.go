@@ -23,7 +23,8 @@ import (
 // ServerName is the Matrix server name of every store that Open opens.
 const ServerName = "example.org"
 
-const variable = "KEYMAKER_TEST_POSTGRES"
+// Variable names the PostgreSQL database to test on.
+const Variable = "KEYMAKER_TEST_POSTGRES"
 
 // Start is where the clock of every store that Open opens stands at first,
 // unless the test brings its own.
@@ -41,17 +42,18 @@ type Database struct {
 // Databases are the kinds of database to test on.
 func Databases() []Database {
 	kinds := []Database{{Name: "sqlite", URL: sqliteURL}}
-	if os.Getenv(variable) != "" {
+	if os.Getenv(Variable) != "" {
 		kinds = append(kinds, Database{Name: "postgres", URL: postgresURL})
 	}
 	return kinds
 }
 
 // Main runs the tests of a package, and says so when PostgreSQL is not among
-// the databases. It is to be called by TestMain.
-func Main(m *testing.M) {
-	if os.Getenv(variable) == "" {
-		fmt.Println("PostgreSQL was not tested: " + variable + " is not set")
+// the databases. It is to be called by TestMain, with its testing.M or what
+// stands for it.
+func Main(m interface{ Run() int }) {
+	if os.Getenv(Variable) == "" {
+		fmt.Println("PostgreSQL was not tested: " + Variable + " is not set")
 	}
 	os.Exit(m.Run())
 }
@@ -116,9 +118,9 @@ func sqliteURL(t testing.TB) string {
 // as well: every table, and the lock of the migrations, lies in it.
 func postgresURL(t testing.TB) string {
 	t.Helper()
-	base, err := url.Parse(os.Getenv(variable))
+	base, err := url.Parse(os.Getenv(Variable))
 	if err != nil {
-		t.Fatalf("%s is no URL", variable)
+		t.Fatalf("%s is no URL", Variable)
 	}
 	schema := "test_" + secret.Letters(16)
 	execute(t, base.String(), "CREATE SCHEMA "+schema)
@@ -136,7 +138,7 @@ func execute(t testing.TB, databaseURL, statement string) {
 	ctx := context.WithoutCancel(t.Context())
 	conn, err := pgx.Connect(ctx, databaseURL)
 	if err != nil {
-		t.Fatalf("connect to the database in %s: %v", variable, err)
+		t.Fatalf("connect to the database in %s: %v", Variable, err)
 	}
 	defer func() { _ = conn.Close(ctx) }()
 	if _, err := conn.Exec(ctx, statement); err != nil {

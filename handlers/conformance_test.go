@@ -1,0 +1,162 @@
+package handlers_test
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"keymaker/internal/conformance"
+	"keymaker/internal/harness"
+	"keymaker/store/storetest"
+)
+
+var update = flag.Bool("update", false, "write docs/conformance.md anew")
+
+// casesVariable names the file that a run against a fake leaves its cases in.
+const casesVariable = "KEYMAKER_TEST_CASES"
+
+// fakeRuns is what TestEveryCaseFailsOnAFake has seen.
+var fakeRuns []conformance.FakeRun
+
+func TestMain(m *testing.M) { storetest.Main(suite{m}) }
+
+// suite is the tests of this package, and then what they have shown together.
+type suite struct{ *testing.M }
+
+func (s suite) Run() int {
+	code := s.M.Run()
+	var err error
+	switch {
+	case os.Getenv(casesVariable) != "":
+		err = leaveCases(os.Getenv(casesVariable))
+	case code == 0 && harness.Target() == "" && whole() && *update:
+		err = compareDocument()
+	}
+	if err != nil {
+		fmt.Printf("--- FAIL: conformance\n%v\n", err)
+		return 1
+	}
+	return code
+}
+
+// whole says whether all tests were run.
+func whole() bool {
+	for _, name := range []string{"run", "skip", "list", "fuzz"} {
+		if f := flag.Lookup("test." + name); f != nil && f.Value.String() != "" {
+			return false
+		}
+	}
+	return flag.Lookup("test.fuzzworker").Value.String() != "true"
+}
+
+func leaveCases(path string) error {
+	data, err := json.Marshal(harness.Cases())
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, data, 0o600)
+}
+
+// compareDocument compares what this run has shown with the list and with
+// docs/conformance.md.
+func compareDocument() error {
+	root := os.DirFS("..")
+	items, err := conformance.Items(root)
+	if err != nil {
+		return err
+	}
+	reasons, err := conformance.Reasons(root, items)
+	if err != nil {
+		return err
+	}
+	titles, err := conformance.Titles(os.DirFS("."))
+	if err != nil {
+		return err
+	}
+	cases := harness.Cases()
+	if err := conformance.Check(items, reasons, titles, cases); err != nil {
+		return err
+	}
+	path := filepath.Join("..", filepath.FromSlash(conformance.DocumentPath))
+	document := conformance.Document(items, reasons, titles, cases, fakeRuns)
+	if *update {
+		return os.WriteFile(path, []byte(document), 0o644)
+	}
+	if is, err := os.ReadFile(path); err != nil || string(is) != document {
+		return fmt.Errorf("%s is stale: go test ./handlers -update", conformance.DocumentPath)
+	}
+	return nil
+}
+
+// TestEveryCaseFailsOnAFake runs the other tests of this package again, for
+// every fake. A case that passes on all of them cannot fail.
+func TestEveryCaseFailsOnAFake(t *testing.T) {
+	if harness.Target() != "" {
+		t.Fatalf("%s is set: this is a run against a fake", harness.TargetVariable)
+	}
+	fakes := harness.Fakes()
+	runs := make([]conformance.FakeRun, len(fakes))
+	var all sync.WaitGroup
+	for i, fake := range fakes {
+		all.Go(func() {
+			cases, err := runAgainst(t.Context(), fake, filepath.Join(t.TempDir(), fake))
+			if err != nil {
+				t.Errorf("%s: %v", fake, err)
+			}
+			runs[i] = conformance.FakeRun{Fake: fake, Cases: cases}
+		})
+	}
+	all.Wait()
+	if t.Failed() {
+		return
+	}
+	fakeRuns = runs
+	passed := map[string]int{}
+	for _, run := range runs {
+		names := run.Passed()
+		t.Logf("%s: %d cases, %d failed, %d passed", run.Fake, len(run.Cases), len(run.Cases)-len(names), len(names))
+		for _, name := range names {
+			passed[name]++
+		}
+	}
+	for _, c := range runs[0].Cases {
+		if passed[c.Name] == len(runs) {
+			t.Errorf("%s passes on a server that answers nothing right: its requests must be in the subtest, and their answers be checked", c.Name)
+		}
+	}
+}
+
+// runAgainst runs the tests in a process of their own and returns the cases,
+// which for the most part have failed.
+func runAgainst(ctx context.Context, fake, path string) ([]conformance.Case, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	run := exec.CommandContext(ctx, self, "-test.run=^Test", "-test.skip=^TestEveryCaseFailsOnAFake$", "-test.timeout=5m")
+	run.Env = append(os.Environ(), harness.TargetVariable+"="+fake, casesVariable+"="+path, storetest.Variable+"=")
+	output, err := run.CombinedOutput()
+	data, unread := os.ReadFile(path)
+	if unread != nil {
+		// It has not come to its end: a test has panicked or waits.
+		return nil, fmt.Errorf("%w: %w\n%s", unread, err, tail(string(output), 100))
+	}
+	var cases []conformance.Case
+	return cases, json.Unmarshal(data, &cases)
+}
+
+// tail is the end of an output.
+func tail(output string, lines int) string {
+	all := strings.Split(output, "\n")
+	return strings.Join(all[max(len(all)-lines, 0):], "\n")
+}

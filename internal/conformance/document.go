@@ -1,0 +1,163 @@
+package conformance
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// DocumentPath is where the document lies, from the root of the repository.
+const DocumentPath = "docs/conformance.md"
+
+// FakeRun is how the cases ended against a server that does nothing right.
+type FakeRun struct {
+	// Fake is the server's name.
+	Fake  string
+	Cases []Case
+}
+
+// Passed are the cases that a run against a fake did not fail.
+func (f FakeRun) Passed() []string {
+	var names []string
+	for _, c := range f.Cases {
+		if c.Passed {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+// Count is a run in numbers, next to the cases of the run against the server.
+func (f FakeRun) Count(cases []Case) (failed, passed, unreached int) {
+	for _, c := range cases {
+		at := slices.IndexFunc(f.Cases, func(d Case) bool { return d.Name == c.Name })
+		switch {
+		case at < 0:
+			unreached++
+		case f.Cases[at].Passed:
+			passed++
+		default:
+			failed++
+		}
+	}
+	return failed, passed, unreached
+}
+
+// sections are the parts of the list, in its order.
+var sections = []struct{ letter, name string }{
+	{"A", "Discovery"},
+	{"B", "Client registration"},
+	{"C", "Authorization endpoint"},
+	{"D", "Token endpoint"},
+	{"E", "Revocation"},
+	{"F", "Introspection, userinfo, keys and ID tokens"},
+	{"G", "Device authorization and sign-in by QR code"},
+	{"H", "Account management"},
+	{"I", "Legacy login"},
+	{"J", "Cross-signing reset"},
+	{"K", "Errors of the Matrix API"},
+	{"L", "Security"},
+}
+
+// Document is docs/conformance.md: every item with the cases that prove it, or
+// the reason why none does.
+func Document(items []Item, reasons map[string]string, titles []string, cases []Case, fakes []FakeRun) string {
+	var b strings.Builder
+	b.WriteString(introduction)
+	fmt.Fprintf(&b, "%d items: %d have a case, %d a reason.\n\n", len(items), len(items)-len(reasons), len(reasons))
+	b.WriteString("| Every request is answered by | cases | pass | fail | not reached |\n|---|---|---|---|---|\n")
+	fmt.Fprintf(&b, "| this server | %d | %d | 0 | 0 |\n", len(cases), len(cases))
+	for _, f := range fakes {
+		failed, passed, unreached := f.Count(cases)
+		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d |\n", f.Fake, len(cases), passed, failed, unreached)
+	}
+	byItem := map[string][]Case{}
+	for _, c := range cases {
+		for _, id := range c.Items() {
+			byItem[id] = append(byItem[id], c)
+		}
+	}
+	for _, s := range sections {
+		fmt.Fprintf(&b, "\n## %s. %s\n\n| Item | Level | Requirement | Source | Cases | Result |\n|---|---|---|---|---|---|\n", s.letter, s.name)
+		for _, item := range items {
+			if item.Section() == s.letter {
+				writeItem(&b, item, reasons[item.ID], byItem[item.ID], titles)
+			}
+		}
+	}
+	return b.String()
+}
+
+const introduction = `# Conformance
+
+What an authorization server for Matrix must do, item by item, who says so, and
+the cases that prove it. This page is written by the tests:
+
+` + "```sh\ngo test ./handlers -update\n```" + `
+
+A case is a subtest in ` + "`handlers/`" + ` whose name begins with the items it proves,
+and speaks HTTP to a server that is started for it: ` + "`go test ./handlers -run\n'TestTokenErrors/D-03' -v`" + ` runs those of one item in one test. ` + "`go test ./...`" + `
+fails when a case fails, when an item has neither a case nor a reason, when a
+case names no item, and when this page is not what the run has shown. The items
+are in ` + "`testdata/conformance/items.tsv`" + `, the reasons in
+` + "`testdata/conformance/reasons.tsv`" + `.
+
+A case that cannot fail proves nothing. So all of them also run against a server
+that answers every request of a case with 200 and ` + "`{}`" + `, and against one that
+answers 404: a case that passes on both fails the test. What a case needs before
+it begins is made on the real server.
+
+The level is that of the cited text (MUST, SHOULD, MAY); PRACT where no text
+asks but a client or homeserver in use breaks without it; REC is recommended;
+OURS was decided by this project; UNSTABLE is an open proposal. A reason may
+stand only in the place of a REC, MAY or UNSTABLE item, of one that the
+homeserver serves, and of one that is due with the account pages or
+cross-signing.
+
+`
+
+// writeItem writes a row. Of many cases it names the first ones.
+func writeItem(b *strings.Builder, item Item, reason string, cases []Case, titles []string) {
+	const most = 6
+	result := "passes"
+	if reason != "" {
+		result = "no case"
+	}
+	shown := []string{cell(reason)}
+	last := ""
+	for i, c := range cases {
+		if i == most-1 && len(cases) > most {
+			shown = append(shown, fmt.Sprintf("and %d more%s", len(cases)-i, others(cases[i:], last)))
+			break
+		}
+		prefix := ""
+		if c.Test() != last {
+			last = c.Test()
+			prefix = "`" + last + "`: "
+		}
+		shown = append(shown, prefix+cell(c.Says(titles)))
+	}
+	if reason == "" {
+		shown = shown[1:]
+	}
+	fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", item.ID, item.Level, cell(item.Requirement), cell(item.Source), strings.Join(shown, "<br>"), result)
+}
+
+// others names the tests of cases that are not shown, but for one.
+func others(cases []Case, last string) string {
+	var tests []string
+	for _, c := range cases {
+		if t := "`" + c.Test() + "`"; c.Test() != last && !slices.Contains(tests, t) {
+			tests = append(tests, t)
+		}
+	}
+	if len(tests) == 0 {
+		return ""
+	}
+	return ", also in " + strings.Join(tests, ", ")
+}
+
+// cell is a text that means itself in a cell of a Markdown table.
+var escapes = strings.NewReplacer("\\", "\\\\", "|", "\\|", "<", "&lt;", ">", "&gt;", "*", "\\*", "_", "\\_", "`", "\\`", "[", "\\[", "]", "\\]", "\n", " ")
+
+func cell(text string) string { return escapes.Replace(text) }
