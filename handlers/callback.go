@@ -40,22 +40,26 @@ func (s *Server) finishLogin(w http.ResponseWriter, r *http.Request, providerID 
 	}
 	identity, err := s.verify(r, p, waiting, query)
 	if err != nil && !waiting.WithoutPKCE && p.RejectsPKCE(r.Context(), err) {
-		again := store.UpstreamLogin{RequestID: waiting.RequestID, MaxAge: waiting.MaxAge, Fresh: waiting.Fresh, WithoutPKCE: true}
+		again := store.UpstreamLogin{RequestID: waiting.RequestID, Return: waiting.Return, MaxAge: waiting.MaxAge, Fresh: waiting.Fresh, WithoutPKCE: true}
 		s.start(w, r, browser, p.ID(), again, upstream.Request{})
 		return
 	}
 	if err != nil {
-		s.providerFailure(w, r, p, waiting.RequestID, err)
+		s.providerFailure(w, r, p, retryURL(waiting), err)
 		return
 	}
 	localpart, err := s.Accounts.Resolve(r.Context(), p.Config(), identity)
 	if err != nil {
-		s.unresolved(w, r, p, waiting.RequestID, identity, err)
+		s.unresolved(w, r, p, waiting, identity, err)
 		return
 	}
 	login := store.Login{Localpart: localpart, ProviderID: p.ID(), UpstreamIssuer: identity.Issuer, UpstreamSubject: identity.Subject, AuthTime: identity.AuthTime}
 	if login.AuthTime.IsZero() {
 		login.AuthTime = s.Clock.Now()
+	}
+	if waiting.RequestID == "" {
+		s.signInHere(w, r, waiting.Return, login)
+		return
 	}
 	s.signIn(w, r, browser, waiting.RequestID, login)
 }
@@ -99,19 +103,49 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, browser, id stri
 		s.trouble(w, r, err)
 		return
 	}
-	cookie := secret.Token()
-	if err := s.Logins.SignInBrowser(r.Context(), cookie, login, s.Clock.Now().Add(browserSessionTTL)); err != nil {
+	if err := s.beginBrowserSession(w, r, login); err != nil {
 		s.trouble(w, r, err)
 		return
 	}
-	s.cookies.set(w, s.cookies.sessionName(), cookie, browserSessionTTL)
 	next := map[store.RequestKind]string{store.RequestOAuth: completePath, store.RequestSSO: confirmPath, store.RequestDevice: deviceConsentPath}[row.Kind]
 	seeOther(w, next+"?"+url.Values{templates.FieldRequest: {id}}.Encode())
 }
 
+// signInHere is signIn for a person who goes on to a page of this server.
+func (s *Server) signInHere(w http.ResponseWriter, r *http.Request, to string, login store.Login) {
+	if stop := s.mayApprove(w, r, login); stop {
+		return
+	}
+	if err := s.beginBrowserSession(w, r, login); err != nil {
+		s.trouble(w, r, err)
+		return
+	}
+	seeOther(w, to)
+}
+
+// beginBrowserSession gives the browser a new session cookie at each sign-in
+// (conformance L-22).
+func (s *Server) beginBrowserSession(w http.ResponseWriter, r *http.Request, login store.Login) error {
+	cookie := secret.Token()
+	if err := s.Logins.SignInBrowser(r.Context(), cookie, login, s.Clock.Now().Add(browserSessionTTL)); err != nil {
+		return err
+	}
+	s.cookies.set(w, s.cookies.sessionName(), cookie, browserSessionTTL)
+	return nil
+}
+
+// retryURL is where the sign-in of a person on the way can begin once more.
+func retryURL(l store.UpstreamLogin) string {
+	if l.RequestID == "" {
+		return l.Return
+	}
+	return startURL(l.ProviderID, l.RequestID)
+}
+
 // unresolved tells a person that no Matrix user could be found or made.
-func (s *Server) unresolved(w http.ResponseWriter, r *http.Request, p *upstream.Provider, id string, who *upstream.Identity, err error) {
-	page := templates.ErrorPage{Provider: p.Config().Name, Actions: []templates.Action{{Kind: templates.ActionRetry, URL: startURL(p.ID(), id) + "&switch=1"}}}
+func (s *Server) unresolved(w http.ResponseWriter, r *http.Request, p *upstream.Provider, waiting store.UpstreamLogin, who *upstream.Identity, err error) {
+	retry := templates.Action{Kind: templates.ActionRetry, URL: asAnother(retryURL(waiting))}
+	page := templates.ErrorPage{Provider: p.Config().Name, Actions: []templates.Action{retry}}
 	switch {
 	case errors.Is(err, upstream.ErrNameTaken):
 		page.Reason = templates.ReasonNameTaken

@@ -3,6 +3,7 @@ package handlers
 import (
 	"net/http"
 	"net/url"
+	"strings"
 
 	"keymaker/provider"
 	"keymaker/provider/redirect"
@@ -46,7 +47,7 @@ func (s *Server) consentPage(r *http.Request, browser, id string, p *provider.Pe
 	page := templates.Consent{
 		Form:       templates.Form{Action: completePath, CSRFToken: s.formToken(browser, id, *p.Login), RequestID: id},
 		ClientName: m.Name(lang), ClientURI: m.ClientURI, RedirectURI: p.RedirectURI, TOSURI: m.TOS(lang), PolicyURI: m.Policy(lang),
-		UserID: s.userID(*p.Login), SwitchURL: startURL(p.Login.ProviderID, id) + "&switch=1",
+		UserID: s.userID(*p.Login), SwitchURL: asAnother(startURL(p.Login.ProviderID, id)),
 		Device: templates.Device{ID: p.Scope.Device(), Name: m.Name(lang)},
 	}
 	if p.Device != nil {
@@ -107,6 +108,20 @@ func (s *Server) answerConsent(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.respond(w, r, response)
+}
+
+// fieldSwitch is the parameter with which a sign-in asks who the person is once
+// more, so that it can be somebody else.
+const fieldSwitch = "switch"
+
+// asAnother is where a sign-in begins for a person who has another account: at
+// the same path as it does for anybody.
+func asAnother(start string) string {
+	separator := "?"
+	if strings.Contains(start, "?") {
+		separator = "&"
+	}
+	return start + separator + fieldSwitch + "=1"
 }
 
 // startURL is where the sign-in at a provider begins for a request.

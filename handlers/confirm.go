@@ -26,7 +26,7 @@ func (s *Server) confirmLogin(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Security-Policy", policy(formTarget(target)))
 	s.show(w, r, http.StatusOK, templates.ConfirmLogin{
 		Form:        templates.Form{Action: confirmPath, CSRFToken: s.formToken(browser, id, login), RequestID: id},
-		RedirectURL: target, UserID: s.userID(login), SwitchURL: startURL(login.ProviderID, id) + "&switch=1",
+		RedirectURL: target, UserID: s.userID(login), SwitchURL: asAnother(startURL(login.ProviderID, id)),
 	})
 }
 

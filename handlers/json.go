@@ -20,7 +20,11 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 // writeDocument answers with a document that is ready, and leaves caching to
 // the caller.
 func writeDocument(w http.ResponseWriter, status int, doc []byte) {
-	w.Header().Set("Content-Type", "application/json")
+	writeTyped(w, status, "application/json", doc)
+}
+
+func writeTyped(w http.ResponseWriter, status int, contentType string, doc []byte) {
+	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	_, _ = w.Write(doc)

@@ -72,7 +72,7 @@ func (s *Server) wellKnownClient(w http.ResponseWriter, r *http.Request) {
 	}
 	doc := map[string]any{"m.homeserver": map[string]string{"base_url": base}}
 	if s.Config.OAuthEnabled() {
-		doc["org.matrix.msc2965.authentication"] = map[string]string{"issuer": base}
+		doc["org.matrix.msc2965.authentication"] = map[string]string{"issuer": base, "account": s.Provider.AccountURL()}
 	}
 	writeJSON(w, http.StatusOK, doc)
 }

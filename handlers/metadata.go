@@ -7,10 +7,14 @@ import (
 	"keymaker/provider/signing"
 )
 
+// discoveryCache lets clients and proxies keep what rarely changes, and get
+// what does within minutes (conformance A-05).
+const discoveryCache = "public, max-age=600, s-maxage=3600, stale-while-revalidate=600"
+
 // metadata serves the discovery document, from memory: clients fetch it before
 // every refresh (conformance ).
 func (s *Server) metadata(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Cache-Control", "public, max-age=600, s-maxage=3600, stale-while-revalidate=600")
+	w.Header().Set("Cache-Control", discoveryCache)
 	writeDocument(w, http.StatusOK, s.Provider.Metadata())
 }
 

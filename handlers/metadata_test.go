@@ -173,6 +173,10 @@ func TestMetadataFields(t *testing.T) {
 				}
 			}
 		}},
+		{"A-03y: the languages are those of the pages, and no page of the operator is made up", func(t *testing.T) {
+			list(t, "ui_locales_supported", "en", "de")
+			absent(t, "service_documentation", "op_policy_uri", "op_tos_uri")
+		}},
 		{"A-03z: there is no pushed authorization without its endpoint", func(t *testing.T) {
 			absent(t, "pushed_authorization_request_endpoint", "require_pushed_authorization_requests")
 		}},
@@ -290,9 +294,10 @@ func TestIssuerWithAFinalSlash(t *testing.T) {
 
 func TestAdvertisedEndpointsAnswer(t *testing.T) {
 	e := harness.Start(t)
-	methods := map[string]string{"authorization_endpoint": http.MethodGet, "jwks_uri": http.MethodGet, "userinfo_endpoint": http.MethodGet}
+	methods := map[string]string{"authorization_endpoint": http.MethodGet, "jwks_uri": http.MethodGet, "userinfo_endpoint": http.MethodGet,
+		"account_management_uri": http.MethodGet}
 	for name, v := range e.Get(metadataPath).JSON() {
-		if !strings.HasSuffix(name, "_endpoint") && name != "jwks_uri" {
+		if !strings.HasSuffix(name, "_endpoint") && !strings.HasSuffix(name, "_uri") {
 			continue
 		}
 		t.Run("A-07: "+name+" is on the public origin and answers", func(t *testing.T) {

@@ -59,6 +59,8 @@ func without(methods map[string]http.HandlerFunc, method string) map[string]http
 const (
 	oidc   = "/_tuwunel/oidc"
 	client = "/_matrix/client/{version:r0|v[0-9]+|unstable}"
+
+	discoveryPath = "/.well-known/openid-configuration"
 )
 
 // oauthRoutes exist with an issuer and a provider: the OAuth server starts only
@@ -66,8 +68,10 @@ const (
 func (s *Server) oauthRoutes() []route {
 	metadata, issuer := get(s.metadata), get(s.authIssuer)
 	return []route{
-		{"/.well-known/openid-configuration", oauthAPI, metadata},
+		{discoveryPath, oauthAPI, metadata},
 		{"/.well-known/oauth-authorization-server", oauthAPI, metadata},
+		{"/.well-known/webfinger", matrixAPI, get(s.webfinger)},
+		{"/.well-known/change-password", entry, get(s.changePassword)},
 		{"/_matrix/client/v1/auth_metadata", matrixAPI, metadata},
 		{"/_matrix/client/unstable/org.matrix.msc2965/auth_metadata", matrixAPI, metadata},
 		{"/_matrix/client/v1/auth_issuer", matrixAPI, issuer},
@@ -78,6 +82,7 @@ func (s *Server) oauthRoutes() []route {
 		{oidc + "/device_authorization", oauthAPI, post(s.authorizeDevice)},
 		{oidc + "/device", page, getPost(s.deviceEntry, s.enterCode)},
 		{deviceConsentPath, page, getPost(s.deviceConsent, s.answerDevice)},
+		{accountPath, page, get(s.account)},
 		{oidc + "/token", oauthAPI, post(s.token)},
 		{oidc + "/revoke", oauthAPI, post(s.revoke)},
 		{oidc + "/introspect", serverAPI, post(s.introspect)},
@@ -117,8 +122,8 @@ func (s *Server) homeserverRoutes() []route {
 	}
 }
 
-// router collects the routes of this configuration.
-func (s *Server) router() http.Handler {
+// routes are those of this configuration.
+func (s *Server) routes() []route {
 	routes := []route{
 		{"/livez", serverAPI, get(s.live)},
 		{"/readyz", serverAPI, get(s.ready)},
@@ -135,6 +140,10 @@ func (s *Server) router() http.Handler {
 	for path := range s.Pages.Assets() {
 		routes = append(routes, route{path, asset, get(s.asset)})
 	}
+	return routes
+}
+
+func (s *Server) router(routes []route) *mux.Router {
 	// Paths stay as they were sent: a device id may hold an encoded slash.
 	m := mux.NewRouter().UseEncodedPath().SkipClean(true)
 	for _, r := range routes {

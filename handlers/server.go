@@ -67,7 +67,14 @@ func New(o Options) (*Server, error) {
 	}
 	s.limiter = newLimiter(o.Config.OIDCRatePerSecond, o.Config.OIDCRateBurst, o.Clock)
 	s.codes = newCodeLimiter(o.Clock)
-	s.handler = s.identify(s.recoverPanics(s.router()))
+	routes := s.routes()
+	router := s.router(routes)
+	if o.Config.OAuthEnabled() {
+		if err := checkAdvertised(o.Provider.Metadata(), answering(router, routes)); err != nil {
+			return nil, fmt.Errorf("the server would advertise what it does not serve: %w", err)
+		}
+	}
+	s.handler = s.identify(s.recoverPanics(router))
 	return s, nil
 }
 

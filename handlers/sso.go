@@ -27,6 +27,8 @@ type Logins interface {
 	SignInBrowser(ctx context.Context, cookie string, l store.Login, expires time.Time) error
 	BrowserSession(ctx context.Context, cookie string) (store.Login, error)
 	HasSessions(ctx context.Context, clientID string) (bool, error)
+	LiveSessions(ctx context.Context, localpart string) ([]store.LiveSession, error)
+	Client(ctx context.Context, id string) (*store.Client, error)
 	User(ctx context.Context, localpart string) (store.User, error)
 }
 
@@ -89,7 +91,7 @@ func (s *Server) startFor(w http.ResponseWriter, r *http.Request, browser, wante
 		s.refuseAuthorization(w, r, err)
 		return
 	}
-	login := store.UpstreamLogin{RequestID: id, MaxAge: demands.MaxAge, Fresh: demands.Fresh || r.URL.Query().Get("switch") != ""}
+	login := store.UpstreamLogin{RequestID: id, MaxAge: demands.MaxAge, Fresh: demands.Fresh || r.URL.Query().Get(fieldSwitch) != ""}
 	ask := upstream.Request{LoginHint: s.localHint(demands.LoginHint)}
 	if demands.Register {
 		ask.Action = "register"
@@ -134,7 +136,7 @@ func (s *Server) start(w http.ResponseWriter, r *http.Request, browser, provider
 	ask.MaxAge = maxAge(login)
 	to, err := p.Start(r.Context(), ask)
 	if err != nil {
-		s.providerFailure(w, r, p, login.RequestID, err)
+		s.providerFailure(w, r, p, retryURL(login), err)
 		return
 	}
 	expires := s.Clock.Now().Add(p.Config().GrantSessionDuration)
@@ -146,8 +148,8 @@ func (s *Server) start(w http.ResponseWriter, r *http.Request, browser, provider
 }
 
 // providerFailure tells a person that the identity provider did not let them
-// in, and offers the way back.
-func (s *Server) providerFailure(w http.ResponseWriter, r *http.Request, p *upstream.Provider, id string, err error) {
+// in, and offers to try again.
+func (s *Server) providerFailure(w http.ResponseWriter, r *http.Request, p *upstream.Provider, retry string, err error) {
 	page := templates.ErrorPage{Reason: templates.ReasonProviderInvalid, Provider: p.Config().Name}
 	var refused *upstream.ProviderError
 	switch {
@@ -158,9 +160,7 @@ func (s *Server) providerFailure(w http.ResponseWriter, r *http.Request, p *upst
 	case errors.Is(err, upstream.ErrUnavailable):
 		page.Reason = templates.ReasonProviderUnreachable
 	}
-	if id != "" {
-		page.Actions = append(page.Actions, templates.Action{Kind: templates.ActionRetry, URL: startURL(p.ID(), id)})
-	}
+	page.Actions = append(page.Actions, templates.Action{Kind: templates.ActionRetry, URL: retry})
 	s.fail(w, r, page, err)
 }
 

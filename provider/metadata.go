@@ -20,6 +20,7 @@ type metadata struct {
 	IntrospectionEndpoint            string   `json:"introspection_endpoint"`
 	UserinfoEndpoint                 string   `json:"userinfo_endpoint"`
 	JWKSURI                          string   `json:"jwks_uri"`
+	AccountManagementURI             string   `json:"account_management_uri"`
 	ResponseTypesSupported           []string `json:"response_types_supported"`
 	ResponseModesSupported           []string `json:"response_modes_supported"`
 	GrantTypesSupported              []string `json:"grant_types_supported"`
@@ -33,6 +34,7 @@ type metadata struct {
 	UserinfoSigningAlgs              []string `json:"userinfo_signing_alg_values_supported"`
 	ClaimsSupported                  []string `json:"claims_supported"`
 	ClaimTypesSupported              []string `json:"claim_types_supported"`
+	UILocalesSupported               []string `json:"ui_locales_supported"`
 	AuthorizationResponseIss         bool     `json:"authorization_response_iss_parameter_supported"`
 	RequestParameterSupported        bool     `json:"request_parameter_supported"`
 	RequestURIParameterSupported     bool     `json:"request_uri_parameter_supported"`
@@ -44,23 +46,23 @@ type documents struct {
 	withoutRS256, withRS256 []byte
 }
 
-func (p *Provider) buildDocuments() (documents, error) {
-	without, err := p.buildMetadata(false)
+func (p *Provider) buildDocuments(languages []string) (documents, error) {
+	without, err := p.buildMetadata(languages, false)
 	if err != nil {
 		return documents{}, err
 	}
-	with, err := p.buildMetadata(true)
+	with, err := p.buildMetadata(languages, true)
 	return documents{without, with}, err
 }
 
-func (p *Provider) buildMetadata(rs256 bool) ([]byte, error) {
+func (p *Provider) buildMetadata(languages []string, rs256 bool) ([]byte, error) {
 	secretMethods := []string{"client_secret_basic", "client_secret_post"}
 	doc, err := json.Marshal(metadata{
 		Issuer:                p.issuer,
 		AuthorizationEndpoint: p.endpoint("/authorize"), TokenEndpoint: p.endpoint("/token"), RevocationEndpoint: p.endpoint("/revoke"),
 		DeviceAuthorizationEndpoint: p.endpoint("/device_authorization"),
 		RegistrationEndpoint:        p.endpoint("/registration"), IntrospectionEndpoint: p.endpoint("/introspect"),
-		UserinfoEndpoint: p.endpoint("/userinfo"), JWKSURI: p.endpoint("/jwks"),
+		UserinfoEndpoint: p.endpoint("/userinfo"), JWKSURI: p.endpoint("/jwks"), AccountManagementURI: p.AccountURL(),
 		ResponseTypesSupported: []string{"code"}, ResponseModesSupported: responseModes(),
 		GrantTypesSupported: registration.GrantTypes(), CodeChallengeMethodsSupported: []string{"S256"},
 		TokenEndpointAuthMethods: registration.AuthMethods(), RevocationEndpointAuthMethods: registration.AuthMethods(),
@@ -68,7 +70,7 @@ func (p *Provider) buildMetadata(rs256 bool) ([]byte, error) {
 		ScopesSupported:                  scope.Supported(), SubjectTypesSupported: []string{"public"},
 		IDTokenSigningAlgs: registration.SigningAlgs(rs256), UserinfoSigningAlgs: registration.SigningAlgs(rs256),
 		ClaimsSupported:     []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "name", "preferred_username", "updated_at", "email", "email_verified"},
-		ClaimTypesSupported: []string{"normal"}, AuthorizationResponseIss: true,
+		ClaimTypesSupported: []string{"normal"}, UILocalesSupported: languages, AuthorizationResponseIss: true,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode the metadata: %w", err)

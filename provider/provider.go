@@ -25,8 +25,10 @@ type Options struct {
 	Config     *config.Config
 	Store      *store.Store
 	Homeserver Homeserver
-	Clock      clock.Clock
-	Logger     *slog.Logger
+	// Languages are those of the pages, as BCP 47 tags.
+	Languages []string
+	Clock     clock.Clock
+	Logger    *slog.Logger
 }
 
 // Provider is the authorization server. It is safe for concurrent use.
@@ -60,7 +62,7 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.metadata, err = p.buildDocuments(); err != nil {
+	if p.metadata, err = p.buildDocuments(o.Languages); err != nil {
 		return nil, err
 	}
 	composed, ok := p.compose(key).(*fosite.Fosite)
@@ -124,6 +126,10 @@ func (p *Provider) endpoint(path string) string {
 
 // origin is the issuer without a final slash.
 func (p *Provider) origin() string { return strings.TrimSuffix(p.issuer, "/") }
+
+// AccountURL is where people look after their account, without a query
+// (conformance A-03k).
+func (p *Provider) AccountURL() string { return p.endpoint("/account") }
 
 // Issuer is the issuer, byte for byte as the administrator wrote it.
 func (p *Provider) Issuer() string { return p.issuer }

@@ -14,10 +14,12 @@ import (
 // UpstreamLogin is a person on the way to an identity provider and back.
 type UpstreamLogin struct {
 	ProviderID string
-	// RequestID is the authorization request that waits for the sign-in.
+	// RequestID is the authorization request that waits for the sign-in, or "".
 	RequestID string
-	Verifier  string
-	Nonce     string
+	// Return is the path of this server's own page that waits for it instead.
+	Return   string `json:",omitempty"`
+	Verifier string
+	Nonce    string
 	// MaxAge is what the client asked for (seconds); nil = nothing.
 	MaxAge *int64
 	// Fresh asks that the person proves anew who they are (prompt=login).

@@ -55,9 +55,8 @@ func (c DeviceConsent) App() (string, error) {
 // Host returns the host that the application belongs to, or "".
 func (c DeviceConsent) Host() string { return Host(c.ClientURI) }
 
-// Time returns when the device asked, in the one time zone that means the same
-// to everybody.
-func (c DeviceConsent) Time() string { return c.RequestedAt.UTC().Format("2006-01-02 15:04 UTC") }
+// Time returns when the device asked.
+func (c DeviceConsent) Time() string { return moment(c.RequestedAt) }
 
 // Granted returns the permissions in the order in which a page lists them.
 func (c DeviceConsent) Granted() ([]Permission, error) {

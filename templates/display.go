@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 	"unicode"
 
 	"golang.org/x/net/idna"
@@ -143,6 +144,10 @@ func actionLink(uri string) any {
 	}
 	return ""
 }
+
+// moment returns a time as a person may see it, in the one time zone that means
+// the same to everybody.
+func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
 // initial returns the first letter or digit of a name as a capital, for the
 // tile in front of it.

@@ -44,8 +44,8 @@ type Renderer struct {
 	byTag     map[language.Tag]map[string]*template.Template // page name -> template
 }
 
-// A Page is the content of one page: ChooseProvider, Consent, ConfirmLogin,
-// DeviceEntry, DeviceConsent, ErrorPage, FormPost or Notice.
+// A Page is the content of one page: AccountHome, ChooseProvider, Consent,
+// ConfirmLogin, DeviceEntry, DeviceConsent, ErrorPage, FormPost or Notice.
 type Page interface {
 	// template returns the name of the file in html/, without its ending.
 	template() string
@@ -53,6 +53,7 @@ type Page interface {
 
 // pageNames lists the files of html/ that are pages. layout.html frames them, and parts.html holds what they share.
 var pageNames = []string{
+	AccountHome{}.template(),
 	ChooseProvider{}.template(),
 	Consent{}.template(),
 	ConfirmLogin{}.template(),

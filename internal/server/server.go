@@ -122,12 +122,11 @@ func openSecrets(c *config.Config) (*secret.Sealer, error) {
 
 func (s *Server) assemble(ctx context.Context, o Options, sealer *secret.Sealer) (http.Handler, error) {
 	embedded := homeserver.Embedded{Store: s.store}
-	var err error
-	s.provider, err = provider.New(ctx, provider.Options{Config: o.Config, Store: s.store, Homeserver: embedded, Clock: o.Clock, Logger: o.Logger})
+	pages, err := templates.New(templates.Options{ServerName: o.Config.ServerName})
 	if err != nil {
 		return nil, err
 	}
-	pages, err := templates.New(templates.Options{ServerName: o.Config.ServerName})
+	s.provider, err = provider.New(ctx, provider.Options{Config: o.Config, Store: s.store, Homeserver: embedded, Languages: languages(pages), Clock: o.Clock, Logger: o.Logger})
 	if err != nil {
 		return nil, err
 	}
@@ -143,4 +142,13 @@ func (s *Server) assemble(ctx context.Context, o Options, sealer *secret.Sealer)
 		Config: o.Config, Provider: s.provider, Upstreams: upstreams, Accounts: &upstream.Accounts{ServerName: o.Config.ServerName, Links: s.store, Localparts: embedded}, Logins: s.store, Matrix: s.store,
 		Pages: pages, FormKey: formKey, Clock: o.Clock, Logger: o.Logger, Health: s.store.Ping,
 	})
+}
+
+// languages are the languages of the pages, for the metadata.
+func languages(pages *templates.Renderer) []string {
+	var tags []string
+	for _, tag := range pages.Languages() {
+		tags = append(tags, tag.String())
+	}
+	return tags
 }

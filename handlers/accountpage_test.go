@@ -1,0 +1,203 @@
+package handlers_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"keymaker/internal/demoidp/demoidptest"
+	"keymaker/internal/harness"
+)
+
+const (
+	accountPath = "/_tuwunel/oidc/account"
+	accountSays = "Where you are signed in"
+)
+
+func TestAccountHome(t *testing.T) {
+	e := harness.Start(t, func(o *harness.Options) { o.Provider = "name = \"The <demo> one\"" })
+	b := e.NewBrowser()
+	t.Run("H-01 A-24: without a session it leads through the provider to the account", func(t *testing.T) {
+		p := b.SignIn(b.Visit(accountPath), "alice")
+		expectPage(t, p, http.StatusOK, "Signed in as @alice:example.org")
+		if p.Request.URL.RequestURI() != accountPath || !strings.Contains(p.Text(), "You are not signed in with any app.") {
+			t.Errorf("ended at %s:\n%s", p.Request.URL, p.Text())
+		}
+	})
+	t.Run("A-24: it says where the password is kept", func(t *testing.T) {
+		expectPage(t, b.Visit(accountPath), http.StatusOK,
+			"You sign in with The <demo> one. Your password is kept there and not at example.org: to change it, go to The <demo> one.")
+	})
+	id, _ := e.Register(metadataOf(t, map[string]any{"client_name": "<b>Bold</b> \u202eapp"}))
+	e.LogInWith(e.NewRequest(id, harness.ScopeStable+"HOMEDEVICE"), "alice")
+	e.LogInLegacy("alice", "OLDDEVICE")
+	e.LogIn("bob", "BOBSDEVICE")
+	t.Run("H-01 L-23: it lists the person's sessions, and nobody else's", func(t *testing.T) {
+		p := b.Visit(accountPath)
+		seen := e.Clock.Now().UTC().Format("2006-01-02 15:04 UTC")
+		for _, says := range []string{"App <b>Bold</b> app", "Device ID HOMEDEVICE", "Device ID OLDDEVICE", "Last seen " + seen} {
+			expectPage(t, p, http.StatusOK, says)
+		}
+		if strings.Contains(p.HTML, "BOBSDEVICE") || strings.Contains(p.HTML, "\u202e") {
+			t.Errorf("the page says too much:\n%s", p.Text())
+		}
+	})
+	t.Run("H-02: an action that has no page shows the home", func(t *testing.T) {
+		for _, action := range []string{"org.matrix.profile", "org.example.unknown", "", "%3Cscript%3E"} {
+			expectPage(t, b.Visit(accountPath+"?action="+action), http.StatusOK, accountSays)
+		}
+	})
+	t.Run("H-04: opening a link ends no session", func(t *testing.T) {
+		p := b.Visit(accountPath + "?action=org.matrix.device_delete&device_id=HOMEDEVICE")
+		expectPage(t, p, http.StatusOK, "Device ID HOMEDEVICE")
+	})
+	t.Run("H-08: the person stays signed in for two weeks", func(t *testing.T) {
+		e.Clock.Advance(14*24*time.Hour - time.Minute)
+		expectPage(t, b.Visit(accountPath), http.StatusOK, accountSays)
+		e.Clock.Advance(time.Hour)
+		a := e.For(t).Do(http.MethodGet, accountPath, map[string]string{"Cookie": b.Cookie()}, "")
+		if a.Status != http.StatusSeeOther || !strings.HasPrefix(a.Header.Get("Location"), e.IDP.Issuer) {
+			t.Errorf("status %d to %q", a.Status, a.Header.Get("Location"))
+		}
+	})
+}
+
+func TestAccountHomeIsProtected(t *testing.T) {
+	e := harness.Start(t)
+	b := e.NewBrowser()
+	b.SignIn(b.Visit(accountPath), "alice")
+	t.Run("H-09 L-08 L-09 L-10: the page has every header of a page", func(t *testing.T) {
+		a := e.For(t).Do(http.MethodGet, accountPath, map[string]string{"Cookie": b.Cookie()}, "")
+		if a.Status != http.StatusOK {
+			t.Fatalf("status %d: %s", a.Status, a.Body)
+		}
+		expectPageHeaders(t, a.Header)
+	})
+	t.Run("H-09: so has the way to the provider", func(t *testing.T) {
+		a := e.For(t).Get(accountPath)
+		if a.Status != http.StatusSeeOther {
+			t.Fatalf("status %d: %s", a.Status, a.Body)
+		}
+		expectPageHeaders(t, a.Header)
+	})
+	t.Run("A-37 L-13: no other origin can read it", func(t *testing.T) {
+		a := e.For(t).Do(http.MethodGet, accountPath, map[string]string{"Cookie": b.Cookie(), "Origin": webOrigin}, "")
+		if got := a.Header.Get("Access-Control-Allow-Origin"); a.Status != http.StatusOK || got != "" {
+			t.Errorf("status %d, Access-Control-Allow-Origin %q", a.Status, got)
+		}
+	})
+	t.Run("H-08: another browser's cookie is worth nothing", func(t *testing.T) {
+		a := e.For(t).Do(http.MethodGet, accountPath, map[string]string{"Cookie": "keymaker_session=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}, "")
+		if a.Status != http.StatusSeeOther || !strings.HasPrefix(a.Header.Get("Location"), e.IDP.Issuer) {
+			t.Errorf("status %d to %q", a.Status, a.Header.Get("Location"))
+		}
+	})
+	for _, tt := range []struct{ column, says string }{{"locked_at", "Your account is locked"}, {"deactivated_at", "This account is closed"}} {
+		t.Run("C-67: the account page of a user with "+tt.column, func(t *testing.T) {
+			e := e.For(t)
+			setUser(e, "alice", tt.column, true)
+			defer setUser(e, "alice", tt.column, false)
+			expectPage(t, b.SignIn(b.Visit(accountPath), "alice"), http.StatusForbidden, tt.says)
+			other := e.NewBrowser()
+			expectPage(t, other.SignIn(other.Visit(accountPath), "alice"), http.StatusForbidden, tt.says)
+		})
+	}
+}
+
+// expectDeepLink wants the account page with the parameters of the deep link.
+func expectDeepLink(t *testing.T, p harness.Page, query url.Values) {
+	t.Helper()
+	expectPage(t, p, http.StatusOK, accountSays)
+	if got := p.Request.URL; got.Path != accountPath || got.Query().Encode() != query.Encode() {
+		t.Errorf("ended at %s, want the parameters %v", got, query)
+	}
+}
+
+func TestAccountDeepLink(t *testing.T) {
+	second := demoidptest.Start(t, func(o *demoidptest.Options) { o.ClientID = "second" })
+	e := harness.Start(t, func(o *harness.Options) {
+		o.Extra = fmt.Sprintf("[[global.identity_provider]]\nbrand = \"Second\"\nclient_id = %q\nclient_secret = %q\nissuer_url = %q\n",
+			second.ClientID, second.ClientSecret, second.Issuer)
+	})
+	second.SetRedirectURIs(e.URL + "/_matrix/client/unstable/login/sso/callback/second")
+	e.Origins = []string{second.Issuer}
+	query := url.Values{"action": {"org.matrix.device_delete"}, "device_id": {"AB+/c d&e=<f>"}, "ui_locales": {"en"}}
+	link := accountPath + "?" + query.Encode()
+	t.Run("H-03: the parameters come through the choice and the provider", func(t *testing.T) {
+		b := e.For(t).NewBrowser()
+		choice := b.Visit(link)
+		expectPage(t, choice, http.StatusOK, "Choose how you want to sign in.")
+		if len(choice.Links()) != 2 {
+			t.Fatalf("the choice is %q", choice.Links())
+		}
+		expectDeepLink(t, b.SignIn(b.Visit(choice.Links()[1]), "bob"), query)
+	})
+	t.Run("H-03: a sign-in that was cancelled can be tried again", func(t *testing.T) {
+		e := e.For(t)
+		b := e.NewBrowser()
+		state := stateOf(t, b.Visit(link+"&idp_id="+e.IDP.ClientID))
+		cancelled := back(b, e, url.Values{"error": {"access_denied"}, "state": {state}})
+		expectPage(t, cancelled, http.StatusForbidden, "Try again")
+		choice := b.Visit(cancelled.Links()[0])
+		expectDeepLink(t, b.SignIn(b.Visit(choice.Links()[0]), "alice"), query)
+	})
+	t.Run("H-03: whoever has another account signs in anew, at any provider", func(t *testing.T) {
+		b := e.For(t).NewBrowser()
+		home := b.SignIn(b.Visit(b.Visit(link).Links()[0]), "alice")
+		expectPage(t, home, http.StatusOK, "@alice:example.org")
+		choice := b.Visit(home.Links()[0])
+		expectPage(t, choice, http.StatusOK, "Choose how you want to sign in.")
+		login := b.Visit(choice.Links()[0])
+		if !strings.HasPrefix(login.Request.URL.String(), e.IDP.Issuer) {
+			t.Fatalf("nobody was asked: %s", login.Request.URL)
+		}
+		expectDeepLink(t, b.SignIn(login, "bob"), query)
+	})
+	t.Run("H-03 L-07: the way back is of the browser that began it", func(t *testing.T) {
+		e := e.For(t)
+		state := stateOf(t, e.NewBrowser().Visit(link+"&idp_id="+e.IDP.ClientID))
+		expectPage(t, back(e.NewBrowser(), e, url.Values{"code": {"x"}, "state": {state}}), http.StatusForbidden, "belongs to another browser")
+	})
+	t.Run("L-02: the parameters lead nowhere else", func(t *testing.T) {
+		b := e.For(t).NewBrowser()
+		evil := url.Values{"return": {"https://evil.example.net/"}, "redirect_uri": {"//evil.example.net"}, "Return": {"/\\evil.example.net"}}
+		choice := b.Visit(accountPath + "?" + evil.Encode())
+		expectDeepLink(t, b.SignIn(b.Visit(choice.Links()[0]), "alice"), evil)
+	})
+}
+
+func TestAccountIsAdvertised(t *testing.T) {
+	e := harness.Start(t, func(o *harness.Options) { o.FinalSlash = true })
+	want := e.URL + accountPath
+	t.Run("A-03k H-01: account_management_uri has neither query nor fragment", func(t *testing.T) {
+		if got := e.For(t).Get(metadataPath).Text("account_management_uri"); got != want {
+			t.Errorf("account_management_uri is %q, want %q", got, want)
+		}
+	})
+	t.Run("A-03m H-01: no action is named while none has a page", func(t *testing.T) {
+		doc := e.For(t).Get(metadataPath)
+		if _, ok := doc.JSON()["account_management_actions_supported"]; ok || doc.Text("issuer") != e.Issuer {
+			t.Errorf("status %d: %s", doc.Status, doc.Body)
+		}
+	})
+	t.Run("A-13: the client well-known names the account", func(t *testing.T) {
+		var doc struct {
+			Authentication struct{ Account string } `json:"org.matrix.msc2965.authentication"`
+		}
+		a := e.For(t).Get("/.well-known/matrix/client")
+		if err := json.Unmarshal(a.Body, &doc); err != nil || doc.Authentication.Account != want {
+			t.Errorf("status %d, %v: %s", a.Status, err, a.Body)
+		}
+	})
+	t.Run("A-24: change-password leads to the account", func(t *testing.T) {
+		a := e.For(t).Do(http.MethodGet, "/.well-known/change-password", map[string]string{"Host": "evil.example.net"}, "")
+		if a.Status != http.StatusSeeOther || a.Header.Get("Location") != want {
+			t.Errorf("status %d to %q", a.Status, a.Header.Get("Location"))
+		}
+		expectPageHeaders(t, a.Header)
+	})
+}
