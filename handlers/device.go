@@ -110,8 +110,9 @@ func (s *Server) deviceConsent(w http.ResponseWriter, r *http.Request) {
 	lang := s.language(r)
 	page := templates.DeviceConsent{
 		Form:       templates.Form{Action: deviceConsentPath, CSRFToken: s.formToken(browser, id, *pending.Login), RequestID: id},
-		ClientName: cmp.Or(m.Name(lang), m.ClientHost(), pending.ClientID), ClientURI: m.ClientURI, UserCode: pending.UserCode,
-		Address: pending.Requester.Address, Agent: pending.Requester.Agent, RequestedAt: pending.RequestedAt,
+		ClientName: cmp.Or(m.Name(lang), m.ClientHost(), pending.ClientID), ClientURI: m.ClientURI, Configured: pending.Client.Configured(),
+		UserCode: pending.UserCode,
+		Address:  pending.Requester.Address, Agent: pending.Requester.Agent, RequestedAt: pending.RequestedAt,
 		UserID: s.userID(*pending.Login), SwitchURL: asAnother(startURL(pending.Login.ProviderID, id)),
 		Permissions: permissions(pending.Scope), Device: templates.Device{ID: pending.Scope.Device(), Name: m.Name(lang)},
 	}

@@ -62,6 +62,9 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := p.configureClients(ctx); err != nil {
+		return nil, err
+	}
 	if p.metadata, err = p.buildDocuments(o.Languages); err != nil {
 		return nil, err
 	}

@@ -158,7 +158,7 @@ func (t *tokens) ValidateAccessToken(_ context.Context, r fosite.Requester, _ st
 	switch {
 	case err != nil:
 		return err
-	case session.Ended:
+	case session.Ended || session.ClientGone:
 		return fosite.ErrInactiveToken
 	case !session.ExpiresAt.IsZero() && !t.clock.Now().Before(session.ExpiresAt):
 		return fosite.ErrTokenExpired

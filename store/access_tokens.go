@@ -46,13 +46,16 @@ func (s *Store) AccessToken(ctx context.Context, hash []byte) (*Session, error) 
 		TokenIssuedAt   int64
 		TokenExpiresAt  *int64
 		LastSeenAt      int64
+		RegisteredID    *string
 	}
 	result := s.read(ctx).Table("access_tokens AS t").
 		Select(`s.*, u.locked_at, u.suspended_at, u.deactivated_at, COALESCE(d.last_seen_at, 0) AS last_seen_at,
-			t.generation AS token_generation, t.issued_at AS token_issued_at, t.expires_at AS token_expires_at`).
+			t.generation AS token_generation, t.issued_at AS token_issued_at, t.expires_at AS token_expires_at,
+			c.id AS registered_id`).
 		Joins("JOIN sessions s ON s.id = t.session_id").
 		Joins("JOIN users u ON u.localpart = s.localpart").
 		Joins("LEFT JOIN devices d ON d.localpart = s.localpart AND d.device_id = s.device_id").
+		Joins("LEFT JOIN clients c ON c.id = s.client_id").
 		Where("t.token_hash = ?", hash).Limit(1).Scan(&row)
 	if result.Error == nil && result.RowsAffected == 0 {
 		return nil, ErrNotFound
@@ -61,6 +64,7 @@ func (s *Store) AccessToken(ctx context.Context, hash []byte) (*Session, error) 
 		return nil, fault("read an access token", result.Error)
 	}
 	session := s.session(&row.Session, row.Account)
+	session.ClientGone = session.ClientID != "" && row.RegisteredID == nil && s.configured[session.ClientID] == nil
 	session.IssuedAt = fromMilli(row.TokenIssuedAt)
 	if row.TokenExpiresAt != nil {
 		session.ExpiresAt = fromMilli(*row.TokenExpiresAt)

@@ -18,7 +18,8 @@ type Client struct {
 	SecretHash []byte // nil for a public client
 	CreatedAt  time.Time
 
-	fields clientFields
+	fields     clientFields
+	configured bool
 }
 
 // clientFields are the members of the metadata that the protocol needs.
@@ -36,6 +37,11 @@ var (
 	_ fosite.OpenIDConnectClient = (*Client)(nil)
 	_ fosite.ResponseModeClient  = (*Client)(nil)
 )
+
+// Configured tells whether the client is in the configuration file, and so was
+// chosen by the administrator. Any other has registered itself, and is a
+// stranger.
+func (c *Client) Configured() bool { return c.configured }
 
 // ApplicationType is "web" or "native".
 func (c *Client) ApplicationType() string { return c.fields.ApplicationType }
@@ -108,10 +114,14 @@ func (clientRow) TableName() string { return "clients" }
 
 func (r clientRow) client() (*Client, error) {
 	c := &Client{ID: r.ID, Metadata: json.RawMessage(r.Metadata), SecretHash: r.SecretHash, CreatedAt: time.UnixMilli(r.CreatedAt).UTC()}
+	return c, c.readFields()
+}
+
+func (c *Client) readFields() error {
 	if err := json.Unmarshal(c.Metadata, &c.fields); err != nil {
-		return nil, fmt.Errorf("read the metadata of client %s: %w: %w", r.ID, ErrUnavailable, err)
+		return fmt.Errorf("read the metadata of client %s: %w: %w", c.ID, ErrUnavailable, err)
 	}
-	return c, nil
+	return nil
 }
 
 // NewClient is a registration that the rules have accepted.
@@ -127,6 +137,9 @@ type NewClient struct {
 // Register stores a client, or returns the one that was registered with the
 // same metadata (conformance B-41).
 func (s *Store) Register(ctx context.Context, n NewClient) (*Client, error) {
+	if s.configured[n.ID] != nil {
+		return nil, fmt.Errorf("register a client: %w", ErrExists) // conformance B-45
+	}
 	row := clientRow{ID: n.ID, Metadata: string(n.Metadata), MetadataHash: n.MetadataHash, SecretHash: n.SecretHash, CreatedAt: s.now(), LastUsedAt: s.now()}
 	if n.MetadataHash != nil {
 		// The update counts as a use: a client that is just registering again
@@ -147,8 +160,11 @@ func (s *Store) Register(ctx context.Context, n NewClient) (*Client, error) {
 	return row.client()
 }
 
-// Client returns a registered client, or ErrNotFound.
+// Client returns a client, configured or registered, or ErrNotFound.
 func (s *Store) Client(ctx context.Context, id string) (*Client, error) {
+	if c := s.configured[id]; c != nil {
+		return c, nil
+	}
 	var row clientRow
 	if err := s.read(ctx).Where("id = ?", id).Take(&row).Error; err != nil {
 		return nil, fault("read a client", err)

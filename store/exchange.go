@@ -47,13 +47,13 @@ func (s *Store) LoadCode(ctx context.Context, codeHash []byte) error {
 	result := s.read(ctx).Table("authorization_codes AS a").
 		Select("a.*, "+selectOwner).
 		Joins("JOIN users u ON u.localpart = a.localpart").
-		Joins("JOIN clients c ON c.id = a.client_id").
+		Joins("LEFT JOIN clients c ON c.id = a.client_id").
 		Where("a.code_hash = ?", codeHash).Limit(1).Scan(&row)
 	if result.Error != nil || result.RowsAffected == 0 {
 		return fault("read an authorization code", result.Error)
 	}
-	client, err := row.Owner.client(row.Code.ClientID)
-	if err != nil {
+	client, err := s.owner(row.Owner, row.Code.ClientID)
+	if err != nil || client == nil {
 		return err
 	}
 	x := exchangeFrom(ctx)
@@ -69,7 +69,7 @@ func (s *Store) LoadRefresh(ctx context.Context, key RefreshKey) error {
 	if result.Error != nil || result.RowsAffected == 0 {
 		return fault("read a session", result.Error)
 	}
-	client, err := row.client()
+	client, err := s.owner(row.Owner, deref(row.Session.ClientID))
 	if err != nil {
 		return err
 	}

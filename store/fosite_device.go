@@ -33,13 +33,13 @@ func (s *Store) LoadDevice(ctx context.Context, codeHash []byte) error {
 	result := s.read(ctx).Table("device_grants AS g").
 		Select("g.*, "+selectOwner).
 		Joins("LEFT JOIN users u ON u.localpart = g.localpart").
-		Joins("JOIN clients c ON c.id = g.client_id").
+		Joins("LEFT JOIN clients c ON c.id = g.client_id").
 		Where("g.device_code_hash = ?", codeHash).Limit(1).Scan(&row)
 	if result.Error != nil || result.RowsAffected == 0 {
 		return fault("read a device grant", result.Error)
 	}
-	client, err := row.Owner.client(row.Grant.ClientID)
-	if err != nil {
+	client, err := s.owner(row.Owner, row.Grant.ClientID)
+	if err != nil || client == nil {
 		return err
 	}
 	x := exchangeFrom(ctx)

@@ -45,8 +45,10 @@ type Session struct {
 	// Presented that of the one that is being exchanged.
 	FirstRefresh string
 	Presented    RefreshKey
-	// Ended is set when the session is over.
-	Ended bool
+	// Ended is set when the session is over, and ClientGone when it belongs to a
+	// client that is no longer configured: it lives, and its tokens are not
+	// accepted.
+	Ended, ClientGone bool
 	// Rotation is what a refresh token's successor is made from.
 	Rotation Rotation
 

@@ -68,13 +68,6 @@ func (sessionWithClient) query(db *gorm.DB) *gorm.DB {
 		Joins("LEFT JOIN clients c ON c.id = s.client_id")
 }
 
-func (r *sessionWithClient) client() (*Client, error) {
-	if r.Session.ClientID == nil || r.Owner.ClientMetadata == "" {
-		return nil, nil
-	}
-	return r.Owner.client(*r.Session.ClientID)
-}
-
 func deref(s *string) string {
 	if s == nil {
 		return ""

@@ -49,6 +49,9 @@ type Store struct {
 	transactions   atomic.Int64
 	events         atomic.Uint32
 	usage          usage
+	// configured are the clients of the configuration file, by id. They are set
+	// before the store is used and never change.
+	configured map[string]*Client
 }
 
 // Open opens the database, applies the migrations that it lacks, and refuses

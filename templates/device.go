@@ -26,6 +26,7 @@ type DeviceConsent struct {
 
 	ClientName string // client_name; "" shows the host
 	ClientURI  string
+	Configured bool   // as in Consent
 	UserCode   string // to compare with the device
 
 	Address     string // of the device, as this server saw it; "" is not shown

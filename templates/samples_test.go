@@ -160,6 +160,8 @@ func samples() map[string]Page {
 			Address: "203.0.113.7", Agent: "ElementTV/1.0", RequestedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), UserID: "@alice:example.org",
 			SwitchURL: "/switch", Permissions: permissions, Device: Device{ID: "AAABBBCCCDDD", Name: "Element TV", Exists: true},
 		},
+		"device consent of a configured client": DeviceConsent{Form: sampleForm, ClientName: "TV", Configured: true, UserCode: "BCDF-GHJK",
+			RequestedAt: time.Date(2026, time.November, 25, 9, 5, 0, 0, time.UTC), UserID: "@alice:example.org", Permissions: []Permission{PermissionMatrix}},
 		"device consent of little": DeviceConsent{Form: sampleForm, ClientURI: "https://tv.example.com/", UserCode: "BCDF-GHJK",
 			UserID: "@alice:example.org", Permissions: []Permission{PermissionIdentity}},
 	}

@@ -53,6 +53,7 @@ func inFolder(t *testing.T) {
 	t.Helper()
 	t.Chdir(t.TempDir())
 	write(t, "keycloak_secret", "secret")
+	write(t, "wiki_secret", strings.Repeat("s", 44))
 	write(t, "secret", strings.Repeat("k", 32))
 }
 

@@ -17,8 +17,11 @@ func checkGlobal(r *reader, n *node, path string) {
 	}
 	checkSecretFile(r, n, path)
 	if list := n.table()["identity_provider"]; list != nil {
-		checkIDs(r, list.list(), join(path, "identity_provider"))
+		checkIDs(r, list.list(), join(path, "identity_provider"), "provider", func(i int) string { return r.draft.config.IdentityProviders[i].ClientID })
 		checkDefaults(r, list.list(), join(path, "identity_provider"))
+	}
+	if list := n.table()["oidc_client"]; list != nil {
+		checkIDs(r, list.list(), join(path, "oidc_client"), "client", func(i int) string { return r.draft.config.OIDCClients[i].ClientID })
 	}
 }
 
@@ -64,15 +67,15 @@ func placeOfDatabase(global *node) place {
 	return database.at("url_file")
 }
 
-// checkIDs refuses a client id that two providers have.
-func checkIDs(r *reader, list []*node, path string) {
+// checkIDs refuses a client id that two entries of a list have.
+func checkIDs(r *reader, list []*node, path, kind string, clientID func(int) string) {
 	first := map[string]place{}
 	for i, n := range list {
-		id := r.draft.config.IdentityProviders[i].ClientID
+		id := clientID(i)
 		at := n.at("client_id")
 		if other, taken := first[id]; taken && id != "" {
 			r.problem(at, fmt.Sprintf("%s.%d.client_id", path, i),
-				refuse("%s is already the client_id of the provider %s", quote(id), other.where()))
+				refuse("%s is already the client_id of the %s %s", quote(id), kind, other.where()))
 			continue
 		}
 		first[id] = at

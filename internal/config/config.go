@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"keymaker/internal/secret"
+	"keymaker/provider/registration"
 )
 
 // Config is the whole configuration, validated and with defaults filled in.
@@ -24,6 +25,7 @@ type Config struct {
 	Database          Database
 	Homeserver        Homeserver
 	IdentityProviders []IdentityProvider
+	OIDCClients       []OIDCClient
 
 	SecretFile      string // path of the master key; made when it is missing and the database is SQLite
 	LogLevel        string // debug, info, warn, error
@@ -97,4 +99,13 @@ type IdentityProvider struct {
 	CheckCookie                  bool // without effect: the cookie is always checked
 	ExtraAuthorizationParameters map[string]string
 	ForwardActionPrompt          bool
+}
+
+// OIDCClient is one [[global.oidc_client]]: an application that the
+// administrator lets sign people in, by the rules of registration for a
+// configured client.
+type OIDCClient struct {
+	ClientID     string
+	ClientSecret secret.Text // "" = it has none
+	Metadata     registration.Metadata
 }

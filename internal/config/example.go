@@ -30,10 +30,13 @@ func writeSection(b *strings.Builder, s *section, path string) {
 	if s.begin != nil {
 		header = "[" + header + "]"
 	}
+	if s.optional {
+		header = "#" + header
+	}
 	fmt.Fprintf(b, "\n%s%s\n", comment(s.doc), header)
 	for i := range s.options {
 		if s.options[i].instead == "" {
-			writeOption(b, &s.options[i])
+			writeOption(b, &s.options[i], s.optional)
 		}
 	}
 	writeIneffective(b, s)
@@ -42,7 +45,7 @@ func writeSection(b *strings.Builder, s *section, path string) {
 	}
 }
 
-func writeOption(b *strings.Builder, o *option) {
+func writeOption(b *strings.Builder, o *option, mentioned bool) {
 	value, facts := o.sample, ""
 	if o.takes.unit != "" {
 		facts = "Unit: " + o.takes.unit + ". "
@@ -58,7 +61,7 @@ func writeOption(b *strings.Builder, o *option) {
 		facts = comment(facts)
 	}
 	mark := "#"
-	if o.shown {
+	if o.shown && !mentioned {
 		mark = ""
 	}
 	fmt.Fprintf(b, "\n%s%s%s%s = %s\n", comment(o.doc), facts, mark, o.key, literal(value))

@@ -20,6 +20,8 @@ type section struct {
 	sections []section
 	// begin adds an entry to a list of tables, [[key]]; nil for a table, [key].
 	begin func(*draft)
+	// optional: the reference only mentions the table.
+	optional bool
 	// check is for what no key can tell alone. It runs after all of the
 	// section's keys, and those of the sections in it, have been read.
 	check func(r *reader, n *node, path string)
@@ -42,6 +44,8 @@ type option struct {
 type draft struct {
 	config   *Config
 	provider *IdentityProvider // the one that is being read
+	client   *OIDCClient       // the one that is being read
+	members  map[string]any    // of its metadata
 }
 
 // rule is which values a key takes, and what becomes of them.

@@ -16,7 +16,7 @@ func TestUnknownKeys(t *testing.T) {
 		{"in an inline table", good + "identity_provider = [\n{brand = \"X\", client_id = \"y\", issuer_url = \"https://x.org\"},\n{brand = \"X\", client_id = \"z\", issuer = \"https://x.org\", issuer_url = \"https://x.org\"}]",
 			`k.toml:5: global.identity_provider.1.issuer: unknown key (did you mean "issuer_url"?)`},
 		{"a key that needs quotes stays on one line", good + `"a\nb" = 1`, `k.toml:3: global."a\nb": unknown key`},
-		{"a static client, of a later version", good + "[[global.oidc_client]]\nclient_id = \"x\"", `k.toml:3: global.oidc_client: unknown key`},
+		{"in a client, with the client's keys", client + `redirect_uri = "x"`, `k.toml:6: global.oidc_client.0.redirect_uri: unknown key (did you mean "redirect_uris"?)`},
 		{"administrators, of a later version", good + `admin_users = []`, `k.toml:3: global.admin_users: unknown key`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -37,7 +37,7 @@ between its parts. It beats the file.
   ` + "`KEYMAKER_GLOBAL__TRUSTED_PROXIES='[\"10.0.0.0/8\"]'`" + `,
   ` + "`KEYMAKER_GLOBAL__IDENTITY_PROVIDER__0__EXTRA_AUTHORIZATION_PARAMETERS='{\"prompt\": \"login\"}'`" + `.
 - The numbers of the identity providers count from 0. A number that the file has
-  changes that provider, and the next one adds a provider.
+  changes that provider, and the next one adds a provider. So do those of the clients.
   ` + "`KEYMAKER_GLOBAL__IDENTITY_PROVIDER`" + ` with a JSON list replaces all of the file's.
 - A misspelt variable is an error like a misspelt key. ` + "`KEYMAKER_CONFIG`" + `, variables that
   begin with ` + "`KEYMAKER_TEST_`" + ` and those without ` + "`__`" + ` are not configuration.
@@ -47,8 +47,8 @@ between its parts. It beats the file.
 Every secret can stand in a file of its own instead: ` + "`client_secret_file`" + `,
 ` + "`oidc_registration_access_token_file`" + `, ` + "`url_file`" + ` of the database and ` + "`secret_file`" + ` of the
 homeserver. The space around it is trimmed. If the secret is set too, the file is
-not read, and a warning says so. ` + "`client_secret_file`" + ` is read at each login, the
-others at the start. Paths are relative to the working directory.
+not read, and a warning says so. An identity provider's ` + "`client_secret_file`" + ` is read at
+each login, the others at the start. Paths are relative to the working directory.
 
 The ` + "`secret_file`" + ` of ` + "`[global]`" + ` is another thing: 32 random bytes, as
 ` + "`head -c 32 /dev/urandom`" + ` makes them.

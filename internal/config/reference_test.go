@@ -33,7 +33,7 @@ func TestTheExampleIsAConfiguration(t *testing.T) {
 	}
 }
 
-var mentioned = regexp.MustCompile(`(?m)^#([a-z])`)
+var mentioned = regexp.MustCompile(`(?m)^#([a-z[])`)
 
 func TestEveryLineOfTheExampleCanBeSet(t *testing.T) {
 	t.Chdir(t.TempDir())

@@ -27,6 +27,12 @@ var whole = section{sections: []section{{
 			},
 			check: checkProvider,
 		},
+		{
+			key: "oidc_client",
+			doc: "An application that signs people in with this server, or asks it about tokens: one such block for each. " +
+				"Matrix clients need none, they register themselves. See clients.md.",
+			options: clientOptions, optional: true, begin: beginClient, check: checkClient,
+		},
 	},
 	check: checkGlobal,
 }}}

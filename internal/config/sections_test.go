@@ -37,7 +37,7 @@ func TestEveryDefinitionIsWhole(t *testing.T) {
 			t.Errorf("%s does not check its entries", path)
 		}
 		if o.fallback != nil {
-			d := draft{config: &Config{}, provider: &IdentityProvider{}}
+			d := draft{config: &Config{}, provider: &IdentityProvider{}, client: &OIDCClient{}, members: map[string]any{}}
 			if err := o.takes.set(&d, o.fallback); err != nil {
 				t.Errorf("%s refuses its default: %v", path, err)
 			}
@@ -63,7 +63,11 @@ func TestEveryKeyComesFromTheEnvironmentToo(t *testing.T) {
 			}
 			text = string(encoded)
 		}
-		file := "[global]\nserver_name = \"example.com\"\n[[global.identity_provider]]\nbrand = \"Google\"\nclient_id = \"keymaker\"\nissuer_url = \"https://x.org\"\n"
+		file := "[global]\nserver_name = \"example.com\"\n[[global.identity_provider]]\nbrand = \"Google\"\nclient_id = \"keymaker\"\nissuer_url = \"https://x.org\"\n" +
+			"[[global.oidc_client]]\nclient_id = \"wiki\"\nredirect_uris = [\"https://wiki.example.com/\"]\nclient_secret = \"0123456789012345678901\"\n"
+		if strings.HasSuffix(o.key, "_file") { // which is not read beside the secret itself
+			file = strings.ReplaceAll(file, "client_secret = ", "# ")
+		}
 		_, err := Parse("k.toml", []byte(file), []string{variable(path) + "=" + text})
 		if refused := err != nil; refused != strings.HasSuffix(o.key, "_file") {
 			t.Errorf("%s=%s: %v", variable(path), text, err)

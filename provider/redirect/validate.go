@@ -23,6 +23,9 @@ type Rules struct {
 	// URI may have (oidc_registration_allowed_redirect_hosts), beside the rule
 	// of the client's host. Whole hosts are compared, without regard to case.
 	AllowedHosts []string
+	// Configured is for a client of the configuration file: of any type it may
+	// have a loopback address, and that a port.
+	Configured bool
 }
 
 // Error is a refused redirect URI. It means the error invalid_redirect_uri of
@@ -76,10 +79,12 @@ func checkKind(uri, scheme string, rules Rules) error {
 	switch {
 	case scheme == "https":
 		return checkHTTPS(uri, rules)
+	case scheme == "http" && rules.Configured:
+		return checkLoopback(uri, true)
 	case rules.Type != Native:
 		return errors.New("a client of application_type web must use https; only application_type native may use a loopback address or a private-use scheme")
 	case scheme == "http":
-		return checkLoopback(uri)
+		return checkLoopback(uri, false)
 	}
 	return checkPrivateUse(uri, rules.ClientURI)
 }
@@ -100,13 +105,13 @@ func checkHTTPS(uri string, rules Rules) error {
 	return nil
 }
 
-// checkLoopback is B-33.
-func checkLoopback(uri string) error {
+// checkLoopback is B-33, with or without a port.
+func checkLoopback(uri string, withPort bool) error {
 	_, port, _, ok := splitLoopback(uri)
 	switch {
 	case !ok:
 		return errors.New("plain http is only accepted for http://localhost, http://127.0.0.1 and http://[::1]")
-	case port != "":
+	case port != "" && !withPort:
 		return errors.New("a loopback address is registered without a port; any port is then accepted when it is used")
 	}
 	return nil

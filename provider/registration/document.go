@@ -113,7 +113,7 @@ func (d document) text(name string) (string, error) {
 		return "", nil
 	}
 	if err := json.Unmarshal(d[name], &s); err != nil {
-		return "", invalid(errtext.Clean(name) + " must be a string")
+		return "", invalid(errtext.Clean(name) + " must be a string").of(name)
 	}
 	return s, nil
 }
@@ -126,13 +126,13 @@ func (d document) list(name string) ([]string, error) {
 		return nil, nil
 	}
 	if err := json.Unmarshal(d[name], &all); err != nil {
-		return nil, invalid(errtext.Clean(name) + " must be an array of strings")
+		return nil, invalid(errtext.Clean(name) + " must be an array of strings").of(name)
 	}
 	var once []string
 	seen := map[string]bool{}
 	for _, s := range all {
 		if s == nil {
-			return nil, invalid(errtext.Clean(name) + " must be an array of strings")
+			return nil, invalid(errtext.Clean(name) + " must be an array of strings").of(name)
 		}
 		if !seen[*s] {
 			seen[*s] = true

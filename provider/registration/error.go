@@ -16,6 +16,8 @@ const (
 // (RFC 7591 §3.2.2, conformance B-02).
 type Error struct {
 	Code string
+	// Member is the member of the metadata that is refused, or "".
+	Member string
 	// Description says which rule, which value, and what would be accepted. It
 	// holds no character that RFC 6749 §5.2 forbids in error_description.
 	Description string
@@ -26,7 +28,13 @@ func (e *Error) Error() string { return e.Code + ": " + e.Description }
 
 // refuse is the refusal of the value of a member.
 func refuse(member, value, reason string) *Error {
-	return invalid(errtext.Clean(member) + " " + errtext.Quote(value) + " is refused: " + errtext.Clean(reason))
+	return invalid(errtext.Clean(member) + " " + errtext.Quote(value) + " is refused: " + errtext.Clean(reason)).of(member)
+}
+
+// of names the member that is refused.
+func (e *Error) of(member string) *Error {
+	e.Member = member
+	return e
 }
 
 // invalid is the refusal of the metadata with a description that is clean.

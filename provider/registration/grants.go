@@ -38,15 +38,22 @@ func GrantTypes() []string {
 
 // grantTypes keeps the served ones of the client's grant types (B-20). Left
 // out, they are the code and the refresh grant, because Matrix gives a refresh
-// token with every session (B-22).
+// token with every session (B-22); a configured client without redirect URIs
+// then has none, and only asks about tokens.
 func (r *reader) grantTypes() error {
 	if !r.doc.has("grant_types") {
 		r.m.GrantTypes = []string{AuthorizationCode, RefreshToken}
+		if r.policy.Configured && !r.doc.has("redirect_uris") {
+			r.m.GrantTypes = []string{}
+		}
 		return nil
 	}
 	asked, err := r.doc.list("grant_types")
 	if err != nil {
 		return err
+	}
+	if r.policy.Configured {
+		return r.configuredGrants(asked)
 	}
 	usable := false
 	for _, g := range served {
@@ -58,6 +65,19 @@ func (r *reader) grantTypes() error {
 		return refuse("grant_types", strings.Join(asked, " "), "none of them starts a session here; at least one of these must be among them: "+strings.Join(opening(), ", "))
 	}
 	r.m.GrantTypes = slices.DeleteFunc(asked, func(name string) bool { return !slices.Contains(GrantTypes(), name) })
+	return nil
+}
+
+// configuredGrants takes the grant types of a configured client as they are:
+// none, for one that only asks about tokens, and a mistake is no wish to be
+// pruned.
+func (r *reader) configuredGrants(asked []string) error {
+	for _, name := range asked {
+		if !slices.Contains(GrantTypes(), name) {
+			return refuse("grant_types", name, oneOf(GrantTypes()))
+		}
+	}
+	r.m.GrantTypes = append([]string{}, asked...)
 	return nil
 }
 
@@ -81,6 +101,9 @@ func (r *reader) responseTypes() error {
 	}
 	if !slices.Contains(r.m.GrantTypes, AuthorizationCode) {
 		return nil
+	}
+	if r.policy.Configured && len(asked) > 1 {
+		return refuse("response_types", strings.Join(asked, " "), oneOf([]string{ResponseTypeCode}))
 	}
 	if r.doc.has("response_types") && !slices.Contains(asked, ResponseTypeCode) {
 		return refuse("response_types", strings.Join(asked, " "), "the grant type authorization_code needs the response type code")

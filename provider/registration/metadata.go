@@ -117,6 +117,11 @@ func (m Metadata) Confidential() bool {
 	return m.TokenEndpointAuthMethod != AuthNone
 }
 
+// HasSecret says whether the client authenticates with a client_secret.
+func (m Metadata) HasSecret() bool {
+	return m.TokenEndpointAuthMethod == AuthBasic || m.TokenEndpointAuthMethod == AuthPost
+}
+
 // ClientHost returns the host of client_uri in lower case, or "" when the
 // client has none. It is what a person can check about a client.
 func (m Metadata) ClientHost() string {

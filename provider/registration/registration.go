@@ -17,6 +17,11 @@ type Policy struct {
 	// AllowedRedirectHosts, when not empty, are the only hosts of https redirect
 	// URIs (oidc_registration_allowed_redirect_hosts).
 	AllowedRedirectHosts []string
+	// Configured is for a client that the administrator wrote into the
+	// configuration, and so trusts: the rules that keep strangers apart do not
+	// apply to it (hosts need not be client_uri's, a loopback redirect may have a
+	// port), and nothing is pruned or cut, but refused (conformance B-46).
+	Configured bool
 	// RS256 accepts RS256 for ID tokens and userinfo, beside ES256: there is a
 	// key for it.
 	RS256 bool

@@ -20,6 +20,9 @@ func (r *reader) texts() error {
 		return err
 	}
 	r.m.ClientName = displayName(name)
+	if r.policy.Configured && r.m.ClientName != name {
+		return refuse("client_name", name, fmt.Sprintf("it must have at most %d characters, all of them visible, and no space around it", maxName))
+	}
 	if r.m.SoftwareID, err = r.shortText("software_id"); err != nil {
 		return err
 	}
@@ -35,7 +38,7 @@ func (r *reader) contacts() error {
 		return err
 	}
 	if len(contacts) > maxContacts {
-		return invalid(fmt.Sprintf("contacts has more than %d entries", maxContacts))
+		return invalid(fmt.Sprintf("contacts has more than %d entries", maxContacts)).of("contacts")
 	}
 	seen := map[string]bool{"": true}
 	for _, c := range contacts {

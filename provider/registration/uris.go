@@ -18,12 +18,12 @@ func (r *reader) clientURI() error {
 	}
 	if raw == "" {
 		if r.policy.RequireClientURI {
-			return invalid("client_uri is missing: it must be the https address of the client's web site")
+			return invalid("client_uri is missing: it must be the https address of the client's web site").of("client_uri")
 		}
 		return nil
 	}
 	u, err := clienturi.ParseHTTPS(raw)
-	if err == nil {
+	if err == nil && !r.policy.Configured {
 		err = clienturi.CheckBase(u.Hostname())
 	}
 	if err != nil {
@@ -71,7 +71,7 @@ func (r *reader) webURI(name string) (string, error) {
 // checkHost is the rule of the base host (B-11). Without client_uri there is
 // nothing to compare with.
 func (r *reader) checkHost(u *url.URL) error {
-	if r.client != nil && !clienturi.Within(u.Hostname(), r.client.Hostname()) {
+	if r.client != nil && !r.policy.Configured && !clienturi.Within(u.Hostname(), r.client.Hostname()) {
 		return errors.New("its host must be the host of client_uri, " + r.client.Hostname() + ", or a subdomain of it")
 	}
 	return nil
@@ -85,16 +85,20 @@ func (r *reader) redirectURIs() error {
 		return err
 	}
 	if len(uris) == 0 && slices.Contains(r.m.GrantTypes, AuthorizationCode) {
-		return &Error{InvalidRedirectURI, "redirect_uris is missing or empty: the grant type authorization_code needs at least one"}
+		return &Error{InvalidRedirectURI, "redirect_uris", "redirect_uris is missing or empty: the grant type authorization_code needs at least one"}
 	}
 	rules := redirect.Rules{
 		Type:         r.m.ApplicationType,
 		ClientURI:    r.client,
 		AllowedHosts: r.policy.AllowedRedirectHosts,
+		Configured:   r.policy.Configured,
+	}
+	if r.policy.Configured {
+		rules.ClientURI = nil
 	}
 	for _, uri := range uris {
 		if err := redirect.Validate(uri, rules); err != nil {
-			return &Error{InvalidRedirectURI, err.Error()}
+			return &Error{InvalidRedirectURI, "redirect_uris", err.Error()}
 		}
 	}
 	r.m.RedirectURIs = uris

@@ -1,0 +1,79 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ErrClientRegistered is returned for a configured client whose id is that of a
+// client that registered itself.
+var ErrClientRegistered = errors.New("a client that registered itself has this client_id")
+
+// Configure sets the clients of the configuration file; of a NewClient the ID,
+// the Metadata and the SecretHash count. They are kept in memory alone, so that
+// nothing that is stored can change them, and every server has those of its own
+// file (conformance B-46). It must be called before the store is used, and
+// returns ErrClientRegistered for an id that is taken.
+func (s *Store) Configure(ctx context.Context, clients []NewClient) error {
+	configured := make(map[string]*Client, len(clients))
+	for _, n := range clients {
+		c := &Client{ID: n.ID, Metadata: n.Metadata, SecretHash: n.SecretHash, configured: true}
+		if err := c.readFields(); err != nil {
+			return err
+		}
+		switch _, err := s.Client(ctx, n.ID); {
+		case err == nil:
+			return fmt.Errorf("configure the client %s: %w", n.ID, ErrClientRegistered)
+		case !errors.Is(err, ErrNotFound):
+			return err
+		}
+		configured[n.ID] = c
+	}
+	s.configured = configured
+	return nil
+}
+
+// owner returns the client of what was read with its owner: nil for a client
+// that is no longer configured, and for a session without one.
+func (s *Store) owner(o ownerColumns, clientID string) (*Client, error) {
+	if c := s.configured[clientID]; c != nil {
+		return c, nil
+	}
+	if o.ClientMetadata == "" {
+		return nil, nil
+	}
+	return clientRow{ID: clientID, Metadata: o.ClientMetadata, SecretHash: o.ClientSecretHash, CreatedAt: o.ClientCreatedAt}.client()
+}
+
+// Orphan is a client that is neither configured nor registered and has live
+// sessions: it was configured, and is no longer.
+type Orphan struct {
+	ClientID string
+	Sessions int64
+	Newest   time.Time // when the last of them began
+}
+
+// Orphans returns the clients whose tokens are not accepted because they are no
+// longer configured. Their sessions do not end by themselves: with the client
+// back in the file they go on.
+func (s *Store) Orphans(ctx context.Context) ([]Orphan, error) {
+	var rows []struct {
+		ClientID string
+		Sessions int64
+		Newest   int64
+	}
+	err := s.read(ctx).Raw(`SELECT s.client_id, count(*) AS sessions, max(s.created_at) AS newest FROM sessions s LEFT JOIN clients c ON c.id = s.client_id
+		WHERE s.ended_at IS NULL AND s.client_id IS NOT NULL AND c.id IS NULL GROUP BY s.client_id ORDER BY s.client_id`).Scan(&rows).Error
+	if err != nil {
+		return nil, fault("look for clients that are gone", err)
+	}
+	var orphans []Orphan
+	for _, r := range rows {
+		if s.configured[r.ClientID] == nil {
+			orphans = append(orphans, Orphan{ClientID: r.ClientID, Sessions: r.Sessions, Newest: fromMilli(r.Newest)})
+		}
+	}
+	return orphans, nil
+}
