@@ -124,6 +124,8 @@ func TestHostileQueriesAndPaths(t *testing.T) {
 			{"A-22: metadata", "/.well-known/openid-configuration?%s=%s", false},
 			{"F-33: the key set", "/_tuwunel/oidc/jwks?%s", false},
 			{"F-20: userinfo", "/_tuwunel/oidc/userinfo?access_token=%s", false},
+			{"G-30: a rendezvous of msc4108", msc4108Path + "/%s", false},
+			{"G-31: a rendezvous of msc4388", msc4388Path + "/%s?%s", false},
 		}
 		for _, place := range places {
 			t.Run(place.name+" bears what no client sends", func(t *testing.T) {
@@ -151,10 +153,15 @@ func TestHostileQueriesAndPaths(t *testing.T) {
 func TestHostileBodies(t *testing.T) {
 	onEach(t, func(t *testing.T, e *harness.Env) {
 		token := e.LogIn("alice", "AAABBBCCCDDD").Access
+		rendezvous, _ := begin4388(e, "x")
 		endpoints := []struct {
 			name, method, path string
 			html               bool
 		}{
+			{"G-30: a rendezvous of msc4108", http.MethodPost, msc4108Path, false},
+			{"G-31: a rendezvous of msc4388", http.MethodPost, msc4388Path, false},
+			{"G-31: a write to one", http.MethodPut, rendezvous, false},
+			{"G-31: a write to one in a transaction", http.MethodPut, rendezvous + "/txn", false},
 			{"D-03: token", http.MethodPost, tokenPath, false},
 			{"E-13: revocation", http.MethodPost, revokePath, false},
 			{"F-02: introspection", http.MethodPost, introspectPath, false},

@@ -30,7 +30,11 @@ func writeTyped(w http.ResponseWriter, status int, contentType string, doc []byt
 	_, _ = w.Write(doc)
 }
 
+// noStore forbids to keep an answer, in the words of the endpoint if it has its
+// own.
 func noStore(w http.ResponseWriter) {
-	w.Header().Set("Cache-Control", "no-store")
+	if w.Header().Get("Cache-Control") == "" {
+		w.Header().Set("Cache-Control", "no-store")
+	}
 	w.Header().Set("Pragma", "no-cache")
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"time"
+	"unicode/utf8"
 
 	"keymaker/internal/config"
 	"keymaker/provider"
@@ -185,8 +186,8 @@ func readJSON(w http.ResponseWriter, r *http.Request, into any) error {
 	if err != nil {
 		return bodyError(err)
 	}
-	if !json.Valid(body) {
-		return mxError(http.StatusBadRequest, "M_NOT_JSON", "The body is not JSON.")
+	if !utf8.Valid(body) || !json.Valid(body) {
+		return mxError(http.StatusBadRequest, "M_NOT_JSON", "The body is not JSON in UTF-8.")
 	}
 	if err := json.Unmarshal(body, into); err != nil {
 		return mxError(http.StatusBadRequest, "M_BAD_JSON", "The body has a member of the wrong type.")

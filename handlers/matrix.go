@@ -84,6 +84,7 @@ func (s *Server) versions(w http.ResponseWriter, _ *http.Request) {
 	for _, msc := range []string{"org.matrix.msc2964", "org.matrix.msc2965", "org.matrix.msc2966", "org.matrix.msc2967", "org.matrix.msc3824", "org.matrix.msc3861"} {
 		unstable[msc] = on
 	}
+	unstable["org.matrix.msc4108"] = s.rendezvousOn()
 	writeJSON(w, http.StatusOK, map[string]any{"versions": []string{"v1.11", "v1.12", "v1.13", "v1.14", "v1.15"}, "unstable_features": unstable})
 }
 

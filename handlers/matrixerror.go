@@ -15,6 +15,8 @@ type matrixError struct {
 	Code       string `json:"errcode"`
 	Message    string `json:"error"`
 	SoftLogout *bool  `json:"soft_logout,omitempty"`
+	// MSC4108 is the errcode that the proposal has and the specification not yet.
+	MSC4108 string `json:"org.matrix.msc4108.errcode,omitempty"`
 }
 
 func (e *matrixError) Error() string { return e.Code + ": " + e.Message }
@@ -36,7 +38,7 @@ func (e *matrixError) softly() *matrixError {
 func (s *Server) matrixFailure(w http.ResponseWriter, r *http.Request, err error) {
 	e := asMatrix(err)
 	s.logFailure(r, e.status, err)
-	if e.status >= http.StatusInternalServerError {
+	if e.status >= http.StatusInternalServerError || e.status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 	}
 	writeJSON(w, e.status, e)
@@ -60,6 +62,8 @@ func asMatrix(err error) *matrixError {
 		return mxError(http.StatusForbidden, "M_USER_DEACTIVATED", "This account has been deactivated.")
 	case errors.Is(err, store.ErrNotFound):
 		return mxError(http.StatusNotFound, "M_NOT_FOUND", "There is no such thing here.")
+	case errors.Is(err, store.ErrTooMany):
+		return mxError(http.StatusTooManyRequests, "M_LIMIT_EXCEEDED", "There are too many of these: wait a moment.")
 	case errors.Is(err, errTooLarge):
 		return mxError(http.StatusRequestEntityTooLarge, "M_TOO_LARGE", "The request is too large.")
 	}

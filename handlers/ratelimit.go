@@ -46,11 +46,7 @@ func (l *limiter) allow(addr netip.Addr) bool {
 	if l.perSecond == 0 || !addr.IsValid() {
 		return true
 	}
-	bits := addr.BitLen()
-	if addr.Is6() {
-		bits = 64
-	}
-	key := netip.PrefixFrom(addr, bits).Masked()
+	key := network(addr)
 	now := l.clock.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -16,6 +16,8 @@ const (
 	serverAPI
 	// matrixAPI: JSON for Matrix clients, CORS for every origin.
 	matrixAPI
+	// etagAPI: matrixAPI whose clients send and read entity tags.
+	etagAPI
 	// page: HTML for a person, no CORS, protected forms.
 	page
 	// entry: a page that other sites send a form to; nothing it does rests on a
@@ -42,6 +44,10 @@ func post(h http.HandlerFunc) map[string]http.HandlerFunc {
 
 func getPost(g, p http.HandlerFunc) map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{http.MethodGet: g, http.MethodPost: p}
+}
+
+func put(h http.HandlerFunc) map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{http.MethodPut: h}
 }
 
 func getPut(g, p http.HandlerFunc) map[string]http.HandlerFunc {
@@ -122,6 +128,20 @@ func (s *Server) homeserverRoutes() []route {
 	}
 }
 
+// rendezvousRoutes are where the two devices of a QR login meet.
+func (s *Server) rendezvousRoutes() []route {
+	session := func(g, p, d http.HandlerFunc) map[string]http.HandlerFunc {
+		return map[string]http.HandlerFunc{http.MethodGet: s.notByNavigation(g), http.MethodPut: p, http.MethodDelete: d}
+	}
+	return []route{
+		{msc4108Path, etagAPI, post(s.createMSC4108)},
+		{msc4108Path + "/{id}", etagAPI, session(s.readMSC4108, s.writeMSC4108, s.endMSC4108)},
+		{msc4388Path, matrixAPI, getPost(s.discoverMSC4388, s.createMSC4388)},
+		{msc4388Path + "/{id}", matrixAPI, session(s.readMSC4388, s.writeMSC4388, s.endMSC4388)},
+		{msc4388Path + "/{id}/{transaction}", matrixAPI, put(s.writeMSC4388)},
+	}
+}
+
 // routes are those of this configuration.
 func (s *Server) routes() []route {
 	routes := []route{
@@ -136,6 +156,9 @@ func (s *Server) routes() []route {
 	}
 	if s.Matrix != nil {
 		routes = append(routes, s.homeserverRoutes()...)
+	}
+	if s.rendezvousOn() {
+		routes = append(routes, s.rendezvousRoutes()...)
 	}
 	for path := range s.Pages.Assets() {
 		routes = append(routes, route{path, asset, get(s.asset)})
@@ -159,6 +182,8 @@ func (s *Server) around(r route) http.Handler {
 	switch r.kind {
 	case oauthAPI, matrixAPI:
 		return cors(h)
+	case etagAPI:
+		return etagCORS(h)
 	case page:
 		return s.pageHeaders(sameOriginReferrer(s.protectForms(h)))
 	case entry:

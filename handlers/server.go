@@ -28,7 +28,10 @@ type Options struct {
 	// Matrix is the embedded homeserver surface; nil where a real homeserver
 	// answers those paths.
 	Matrix Matrix
-	Pages  *templates.Renderer
+	// Rendezvous keeps what devices leave for each other; nil where a real
+	// homeserver does.
+	Rendezvous Rendezvous
+	Pages      *templates.Renderer
 	// FormKey authenticates the forms of the pages, 32 bytes.
 	FormKey []byte
 	Clock   clock.Clock

@@ -76,6 +76,7 @@ func TestSecretsAtRest(t *testing.T) {
 		f.deviceGrant(note("device code"), secret.Hash("user code"))
 		_, err = f.BeginDevice(f.ctx, browser, note("user code"), later)
 		f.must(err)
+		f.must(f.rendezvous(note("rendezvous id"), ""))
 		g := grant{ID: store.NewID(f.clock.Now()), Access: secret.Hash(note("access token")), Refresh: store.RefreshKey{Generation: 1, Hash: secret.Hash(note("refresh token"))}}
 		g.Refresh.SessionID = g.ID
 		f.must(f.startAs(g, alice, "D1", "c1"))

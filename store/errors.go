@@ -17,6 +17,8 @@ var (
 	ErrExists = errors.New("exists already")
 	// ErrConflict: what must happen once has happened already.
 	ErrConflict = errors.New("done already")
+	// ErrTooMany: there are as many as there may be.
+	ErrTooMany = errors.New("too many")
 	// ErrUnavailable: the database did not answer as it should. Nothing is
 	// known about what was asked: never to be answered with a 4xx.
 	ErrUnavailable = errors.New("database unavailable")

@@ -19,6 +19,10 @@ var RotationOf = (*sessionRow).rotation
 const (
 	SweepBatch     = sweepBatch
 	SeenResolution = seenResolution
+
+	MaxRendezvous        = maxRendezvous
+	MaxNetworkRendezvous = maxNetworkRendezvous
+	MaxRendezvousWrites  = maxRendezvousWrites
 )
 
 // SQL are the pools below GORM: what writes and what reads.

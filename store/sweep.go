@@ -39,6 +39,7 @@ func (s *Store) Sweep(ctx context.Context) (int64, error) {
 		{"authorization_requests", "id_hash", "expires_at < ?", before(0)},
 		{"login_tokens", "token_hash", "expires_at < ?", before(0)},
 		{"browser_sessions", "id_hash", "expires_at < ?", before(0)},
+		{"rendezvous_sessions", "id_hash", "expires_at < ?", before(0)},
 		{"authorization_codes", "code_hash", "expires_at < ?", before(keepCodes)},
 		{"device_grants", "device_code_hash", "expires_at < ?", before(keepCodes)},
 		{"access_tokens", "token_hash", "expires_at < ?", before(keepExpired)},

@@ -47,6 +47,13 @@ func TestSweepOfWhatExpires(t *testing.T) {
 		{"browser sessions", 0, func(f *fixture, expires time.Time) {
 			f.must(f.SignInBrowser(f.ctx, secret.Token(), f.login("alice"), expires))
 		}, func(f *fixture) int64 { return f.number("SELECT count(*) FROM browser_sessions") }},
+		{"rendezvous sessions, with what they remember", 0, func(f *fixture, expires time.Time) {
+			id := secret.Token()
+			f.must(f.rendezvous(id, ""))
+			_, err := f.WriteRendezvous(f.ctx, store.MSC4388, id, store.RendezvousWrite{Sequence: 1, Transaction: "t"})
+			f.must(err)
+			f.exec("UPDATE rendezvous_sessions SET expires_at = ? WHERE id_hash = ?", expires.UnixMilli(), secret.Hash(id))
+		}, func(f *fixture) int64 { return f.number("SELECT count(*) FROM rendezvous_writes") }},
 		{"D-18: codes, a day later, for a replay to be noticed", 24 * time.Hour, func(f *fixture, expires time.Time) {
 			f.login("alice")
 			code := secret.Token()
@@ -204,10 +211,10 @@ func TestSweepInBatches(t *testing.T) {
 		if removed != 2*store.SweepBatch+100 || f.number("SELECT count(*) FROM login_tokens") != 1 {
 			f.t.Errorf("removed %d, left %d", removed, f.number("SELECT count(*) FROM login_tokens"))
 		}
-		// A look for sessions to end, one statement for each of the nine tables
+		// A look for sessions to end, one statement for each of the ten tables
 		// and two more for this one, each a transaction of its own: nobody waits
 		// long for the writer.
-		if want := (store.Counts{Statements: 12}); cost != want {
+		if want := (store.Counts{Statements: 13}); cost != want {
 			f.t.Errorf("it cost %+v, want %+v", cost, want)
 		}
 	})

@@ -47,6 +47,7 @@ type Config struct {
 	OIDCRatePerSecond                    int // for each address; 0 = no limits
 	OIDCRateBurst                        int // requests at once
 	OIDCAwarePreferred                   bool
+	Rendezvous                           bool // whether devices meet here for a QR login
 
 	// Warnings are what the administrator should know though the server
 	// starts: settings that do not do what they seem to, each with its line.

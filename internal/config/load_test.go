@@ -45,6 +45,7 @@ func TestTheSmallestConfigurationHasEveryDefault(t *testing.T) {
 		OIDCRatePerSecond:                    10,
 		OIDCRateBurst:                        100,
 		OIDCAwarePreferred:                   true,
+		Rendezvous:                           true,
 	}
 	if diff := cmp.Diff(want, got, comparePrefixes); diff != "" {
 		t.Errorf("configuration (-want +got):\n%s", diff)

@@ -168,6 +168,12 @@ var oidcOptions = []option{
 		doc: "Whether the legacy login tells clients that know OAuth to use it (MSC3824). Tuwunel's default is false; " +
 			"a client that can do better should.",
 	},
+	{
+		key: "rendezvous", fallback: true,
+		takes: flag(func(d *draft) *bool { return &d.config.Rendezvous }),
+		doc: "Whether a person's new device and old one can meet here to sign the new one in by a QR code (MSC4108, MSC4388). " +
+			"They leave at most 4 KiB of encrypted text for each other, for ten minutes at most. A homeserver other than the embedded one does this itself.",
+	},
 }
 
 // tuwunelOptions are keys that a file of Tuwunel's may have and that need not
