@@ -124,5 +124,5 @@ func (s *Server) answerSilently(w http.ResponseWriter, r *http.Request, a *provi
 		s.refuseAuthorization(w, r, refused)
 		return
 	}
-	s.respond(w, r, refused.To)
+	s.redirect(w, r, refused.To)
 }

@@ -10,9 +10,25 @@ import (
 	"keymaker/templates"
 )
 
-// respond sends the browser back to the client with an answer, in the response
-// mode that the client asked for (conformance C-20, C-21).
+// respond takes an answer to the client once a person has decided. An
+// application on the device is opened by a link that the person follows: a
+// browser may keep a redirect to it to itself (conformance C-27).
 func (s *Server) respond(w http.ResponseWriter, r *http.Request, to provider.AuthorizationResponse) {
+	if !to.OpensApp || to.Mode == provider.ModeFormPost {
+		s.redirect(w, r, to)
+		return
+	}
+	page := templates.Notice{Kind: templates.NoticeContinue, Actions: []templates.Action{{Kind: templates.ActionContinue, URL: to.URL()}}}
+	if to.Params.Has("error") {
+		page = templates.Notice{Kind: templates.NoticeRefused, Actions: []templates.Action{returnTo(w, to)}}
+	}
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	s.show(w, r, http.StatusOK, page)
+}
+
+// redirect sends the browser back to the client with an answer, in the response
+// mode that the client asked for (conformance C-20, C-21).
+func (s *Server) redirect(w http.ResponseWriter, r *http.Request, to provider.AuthorizationResponse) {
 	origin := redirect.Origin(to.RedirectURI)
 	if to.Mode != provider.ModeFormPost {
 		// Browsers apply the policy of a form to where its answer redirects.

@@ -60,7 +60,7 @@ func TestAuthorizationResponse(t *testing.T) {
 	e := harness.Start(t)
 	const kept = "https://example.com:5173/%7Ex?query=value&x=a+b%2f"
 	web, _ := e.Register(metadataOf(t, map[string]any{"redirect_uris": []string{harness.WebRedirect, kept, "https://example.com/?"}}))
-	app, _ := e.Register(native(t, "com.example.app:/callback", "com.example.app:callback"))
+	app, _ := e.Register(native(t, "http://127.0.0.1/callback"))
 	tests := []struct {
 		name, client, uri, mode, begins string
 	}{
@@ -70,9 +70,8 @@ func TestAuthorizationResponse(t *testing.T) {
 		{"C-20: a query of the redirect URI keeps every byte", web, kept, "query", kept + "&"},
 		{"C-20: a query of the redirect URI keeps every byte before a fragment", web, kept, "fragment", kept + "#"},
 		{"C-20: an empty query", web, "https://example.com/?", "query", "https://example.com/?"},
-		{"C-20: a private-use scheme, in the query", app, "com.example.app:/callback", "query", "com.example.app:/callback?"},
-		{"C-20: a private-use scheme, in the fragment", app, "com.example.app:/callback", "fragment", "com.example.app:/callback#"},
-		{"C-20: a private-use scheme without slash", app, "com.example.app:callback", "", "com.example.app:callback?"},
+		{"C-20 C-27: a loopback address, in the query", app, "http://127.0.0.1:4711/callback", "query", "http://127.0.0.1:4711/callback?"},
+		{"C-20 C-27: a loopback address, in the fragment", app, "http://127.0.0.1:4711/callback", "fragment", "http://127.0.0.1:4711/callback#"},
 	}
 	for _, tt := range tests {
 		for decision, items := range map[string]string{"approve": "C-24 L-11", "cancel": "C-21 C-61"} {
@@ -109,6 +108,82 @@ func TestAuthorizationResponse(t *testing.T) {
 			})
 		}
 	}
+}
+
+func TestAppsAreOpenedByAPerson(t *testing.T) {
+	e := harness.Start(t)
+	const claimed = "https://app.example.com/native"
+	app, _ := e.Register(native(t, "com.example.app:/callback", "com.example.app:callback?x=%2F", claimed))
+	tests := []struct{ name, uri, mode, begins string }{
+		{"C-20 C-27: a private-use scheme", "com.example.app:/callback", "", "com.example.app:/callback?"},
+		{"C-20 C-27: a private-use scheme, in the query", "com.example.app:/callback", "query", "com.example.app:/callback?"},
+		{"C-20 C-27: a private-use scheme, in the fragment", "com.example.app:/callback", "fragment", "com.example.app:/callback#"},
+		{"C-20 C-27: a private-use scheme without slash, and with a query", "com.example.app:callback?x=%2F", "", "com.example.app:callback?x=%2F&"},
+		{"C-27: a claimed https address", claimed, "query", claimed + "?"},
+		{"C-27: a claimed https address, in the fragment", claimed, "fragment", claimed + "#"},
+	}
+	answer := func(e *harness.Env, uri, mode, decision string) (harness.Request, harness.Page) {
+		r := e.NewRequest(app, harness.ScopeStable+"OPENSAPP")
+		r.Values.Set("redirect_uri", uri)
+		r.Values.Set("response_mode", mode)
+		r.Values.Set("state", `&"><script>x</script> ü`)
+		b := e.NewBrowser()
+		return r, b.Decide(b.Consent(r, "alice"), decision)
+	}
+	for _, tt := range tests {
+		t.Run(tt.name+" is a link that the person follows", func(t *testing.T) {
+			e := e.For(t)
+			r, p := answer(e, tt.uri, tt.mode, "approve")
+			got := parameters(expectLink(t, p, tt.begins, "Continue to the app"))
+			if got.Get("state") != r.Values.Get("state") || got.Get("iss") != e.Issuer {
+				t.Errorf("C-04 C-23: the response is %v", got)
+			}
+			harness.ExpectJSON(t, e.Exchange(r, got.Get("code")), http.StatusOK)
+		})
+		t.Run(tt.name+" is a link too when the person cancels (C-21 C-61)", func(t *testing.T) {
+			e := e.For(t)
+			r, p := answer(e, tt.uri, tt.mode, "cancel")
+			expectError(t, e, parameters(expectLink(t, p, tt.begins, "Go back to the app")), r, "access_denied")
+		})
+	}
+	t.Run("C-27 C-69: the link is there once", func(t *testing.T) {
+		e := e.For(t)
+		r := e.NewRequest(app, harness.ScopeStable+"OPENSAPP")
+		r.Values.Set("redirect_uri", "com.example.app:/callback")
+		b := e.NewBrowser()
+		page := b.Consent(r, "alice")
+		expectLink(t, b.Decide(page, "approve"), "com.example.app:/callback?", "Continue to the app")
+		expectPage(t, b.Decide(page, "approve"), http.StatusConflict, "This sign-in is already finished")
+	})
+	t.Run("C-27 C-41: what must show no page is redirected", func(t *testing.T) {
+		e := e.For(t)
+		r, p := answer(e, "com.example.app:/callback", "", "approve")
+		harness.ExpectJSON(t, e.Exchange(r, parameters(expectLink(t, p, "com.example.app:/callback?", "")).Get("code")), http.StatusOK)
+		r.Values.Set("prompt", "none")
+		silent := e.NewBrowser().Authorize(r)
+		if to := silent.Header.Get("Location"); silent.StatusCode != http.StatusSeeOther || !strings.HasPrefix(to, "com.example.app:/callback?") {
+			t.Fatalf("status %d to %q", silent.StatusCode, to)
+		}
+		expectError(t, e, parameters(must(url.Parse(silent.Header.Get("Location")))), r, "login_required")
+	})
+}
+
+// expectLink wants a page that opens an application by one link, and by nothing
+// else (conformance L-24).
+func expectLink(t *testing.T, p harness.Page, begins, says string) *url.URL {
+	t.Helper()
+	expectPage(t, p, http.StatusOK, says)
+	if p.Header.Get("Location") != "" || p.Header.Get("Refresh") != "" || p.Has("script") || p.Has("form") || strings.Contains(p.HTML, "http-equiv") {
+		t.Errorf("the page leads on by itself:\n%s", p.HTML)
+	}
+	if got := p.Header.Get("Referrer-Policy"); got != "no-referrer" {
+		t.Errorf("C-26: Referrer-Policy is %q", got)
+	}
+	links := p.Links()
+	if len(links) != 1 || !strings.HasPrefix(links[0], begins) {
+		t.Fatalf("L-24: the page links to %q, want %q", links, begins)
+	}
+	return must(url.Parse(links[0]))
 }
 
 func names(v url.Values) []string {

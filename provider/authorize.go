@@ -90,7 +90,8 @@ func (a *Authorization) response(p *Provider, values url.Values) AuthorizationRe
 		values.Set("state", a.State)
 	}
 	values.Set("iss", p.issuer)
-	return AuthorizationResponse{RedirectURI: a.RedirectURI, Mode: a.Mode, Params: values}
+	return AuthorizationResponse{RedirectURI: a.RedirectURI, Mode: a.Mode, Params: values,
+		OpensApp: redirect.OpensApp(a.RedirectURI, redirect.ApplicationType(a.Client.ApplicationType()))}
 }
 
 // refuse is an error answer to this request.

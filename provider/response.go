@@ -22,6 +22,9 @@ type AuthorizationResponse struct {
 	RedirectURI string // a registered one, byte for byte
 	Mode        string // one of the response modes
 	Params      url.Values
+	// OpensApp: a person has to follow it, as an application is opened
+	// (conformance C-27).
+	OpensApp bool
 }
 
 // URL is where the browser is sent, but in ModeFormPost. The redirect URI keeps

@@ -6,10 +6,11 @@ type ActionKind string
 
 // The kinds of actions.
 const (
-	ActionReturn  ActionKind = "return"  // back to the application at URL, which is named
-	ActionRestart ActionKind = "restart" // the whole sign-in from its beginning
-	ActionRetry   ActionKind = "retry"   // the step that failed once more
-	ActionChoose  ActionKind = "choose"  // the choice of identity providers
+	ActionReturn   ActionKind = "return"   // back to the application at URL, which is named
+	ActionContinue ActionKind = "continue" // on to the application at URL
+	ActionRestart  ActionKind = "restart"  // the whole sign-in from its beginning
+	ActionRetry    ActionKind = "retry"    // the step that failed once more
+	ActionChoose   ActionKind = "choose"   // the choice of identity providers
 )
 
 // An Action is a button that leads on, by GET unless it has fields. URL is a path of this server,

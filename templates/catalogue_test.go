@@ -78,7 +78,7 @@ func used(t *testing.T) []string {
 	for _, p := range permissions {
 		keys["permission."+string(p)] = true
 	}
-	for _, kind := range []ActionKind{ActionRestart, ActionRetry, ActionChoose} {
+	for _, kind := range []ActionKind{ActionContinue, ActionRestart, ActionRetry, ActionChoose} {
 		keys["action."+string(kind)] = true
 	}
 	return slices.Sorted(maps.Keys(keys))

@@ -8,11 +8,13 @@ const (
 	NoticeSignedOut  NoticeKind = "signed_out"  // this browser is signed out
 	NoticeDone       NoticeKind = "done"        // it worked, and the window can be closed
 	NoticeDeviceDone NoticeKind = "device_done" // a device elsewhere is being signed in
+	NoticeContinue   NoticeKind = "continue"    // the action opens the application, which gets access
+	NoticeRefused    NoticeKind = "refused"     // the action opens the application, which gets none
 	NoticeCancelled  NoticeKind = "cancelled"   // the person did not continue; nothing was shared
 )
 
 // noticeKinds are all of them.
-var noticeKinds = []NoticeKind{NoticeSignedOut, NoticeDone, NoticeDeviceDone, NoticeCancelled}
+var noticeKinds = []NoticeKind{NoticeSignedOut, NoticeDone, NoticeDeviceDone, NoticeContinue, NoticeRefused, NoticeCancelled}
 
 // Notice tells a person how something ended that was no error.
 type Notice struct {

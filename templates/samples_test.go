@@ -117,6 +117,7 @@ func with[P Page](page P, change func(*P)) P {
 var sampleActions = []Action{
 	{Kind: ActionRetry, URL: "/retry"},
 	{Kind: ActionRestart, URL: "/restart"},
+	{Kind: ActionContinue, URL: "com.example.app:/callback?code=1"},
 	{Kind: ActionChoose, URL: "/choose"},
 	{Kind: ActionReturn, URL: "https://app.example.com/callback?error=access_denied"},
 	{Kind: ActionReturn, URL: "com.example.app:/callback?error=access_denied"},

@@ -24,6 +24,19 @@ func Host(uri string) string {
 	return ""
 }
 
+// OpensApp tells whether a redirect URI leads to an application that the
+// person's device has, and not to a page: by a private-use scheme, or by an
+// https address that a native client has claimed. Browsers hand such an answer
+// over reliably only when a person follows it (RFC 8252 App. B, conformance
+// C-27).
+func OpensApp(uri string, t ApplicationType) bool {
+	if _, ok := privateScheme(uri); ok {
+		return true
+	}
+	_, err := clienturi.ParseHTTPS(uri)
+	return t == Native && err == nil
+}
+
 // Origin returns the source expression that a Content-Security-Policy needs in
 // form-action so that a form's answer may redirect to uri: scheme and host with
 // port for a web or loopback address, the scheme and a colon for a private-use
