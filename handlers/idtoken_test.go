@@ -60,17 +60,27 @@ func TestIDToken(t *testing.T) {
 	id, _ := e.Register(harness.WebClient)
 	r := e.NewRequest(id, "openid "+harness.ScopeStable+"IDTOKENDEVICE")
 	r.Values.Set("nonce", "n-0S6_WzA2Mj")
-	signedIn := e.Clock.Now()
-	code := e.NewBrowser().Approve(r, "alice").Get("code")
-	e.Clock.Advance(30 * time.Second)
-	a := e.Exchange(r, code)
-	token, err := verify(t, e, id, a.Text("id_token"))
-	if err != nil {
-		t.Fatalf("verify the ID token: %v", err)
+	var (
+		a     harness.Answer
+		token *oidc.IDToken
+	)
+	// issue logs in and lets time go by before the exchange.
+	issue := func(t *testing.T) *harness.Env {
+		t.Helper()
+		e := e.For(t)
+		code := e.NewBrowser().Approve(r, "alice").Get("code")
+		e.Clock.Advance(30 * time.Second)
+		a = e.Exchange(r, code)
+		var err error
+		if token, err = verify(t, e, id, a.Text("id_token")); err != nil {
+			t.Fatalf("verify the ID token: %v", err)
+		}
+		return e
 	}
-	claims := claimsOf(t, a.Text("id_token"))
 
 	t.Run("F-30: it verifies against the key set, with iss, aud, exp and iat", func(t *testing.T) {
+		e := issue(t)
+		claims := claimsOf(t, a.Text("id_token"))
 		if token.Issuer != e.Issuer || len(token.Audience) != 1 || token.Audience[0] != id {
 			t.Errorf("iss %q, aud %q", token.Issuer, token.Audience)
 		}
@@ -80,32 +90,39 @@ func TestIDToken(t *testing.T) {
 		}
 	})
 	t.Run("F-30: sub is the Matrix user id", func(t *testing.T) {
+		issue(t)
 		if token.Subject != "@alice:example.org" {
 			t.Errorf("sub %q", token.Subject)
 		}
 	})
 	t.Run("F-30: nonce is the request's", func(t *testing.T) {
+		issue(t)
 		if token.Nonce != "n-0S6_WzA2Mj" {
 			t.Errorf("nonce %q", token.Nonce)
 		}
 	})
 	t.Run("F-30: at_hash is that of the access token", func(t *testing.T) {
+		issue(t)
 		if err := token.VerifyAccessToken(a.Text("access_token")); err != nil {
 			t.Error(err)
 		}
 	})
 	t.Run("F-30: auth_time is when the person signed in, not when the code was exchanged", func(t *testing.T) {
-		at, _ := claims["auth_time"].(float64)
+		signedIn := e.Clock.Now()
+		issue(t)
+		at, _ := claimsOf(t, a.Text("id_token"))["auth_time"].(float64)
 		if d := int64(at) - signedIn.Unix(); d < -1 || d > 1 {
 			t.Errorf("auth_time is %d s away from the sign-in", d)
 		}
 	})
 	t.Run("F-30: it is no proof for another client", func(t *testing.T) {
+		e := issue(t)
 		if _, err := verify(t, e, "another", a.Text("id_token")); err == nil {
 			t.Error("accepted")
 		}
 	})
 	t.Run("F-31: it is signed with ES256 by a key of the set", func(t *testing.T) {
+		e := issue(t)
 		jws, err := jose.ParseSignedCompact(a.Text("id_token"), []jose.SignatureAlgorithm{jose.ES256})
 		if err != nil {
 			t.Fatal(err)
@@ -115,6 +132,7 @@ func TestIDToken(t *testing.T) {
 		}
 	})
 	t.Run("F-33: an altered one does not verify", func(t *testing.T) {
+		e := issue(t)
 		parts := strings.Split(a.Text("id_token"), ".")
 		forged := strings.Replace(string(decode(t, parts[1])), "@alice:", "@admin:", 1)
 		parts[1] = base64.RawURLEncoding.EncodeToString([]byte(forged))
@@ -123,6 +141,7 @@ func TestIDToken(t *testing.T) {
 		}
 	})
 	t.Run("F-30: it expires", func(t *testing.T) {
+		e := issue(t)
 		e.Clock.Advance(token.Expiry.Sub(e.Clock.Now()) + time.Second)
 		if _, err := verify(t, e, id, a.Text("id_token")); err == nil {
 			t.Error("accepted after its end")
@@ -220,24 +239,26 @@ func TestIDTokenIsForOpenID(t *testing.T) {
 
 func TestKeySet(t *testing.T) {
 	e := harness.Start(t)
-	a := e.Get(jwksPath)
+	before := e.Get(jwksPath)
 	t.Run("F-33: it is JSON", func(t *testing.T) {
+		a := e.For(t).Get(jwksPath)
 		if a.Status != http.StatusOK || a.Header.Get("Content-Type") != "application/json" {
 			t.Errorf("status %d, Content-Type %q", a.Status, a.Header.Get("Content-Type"))
 		}
 	})
 	t.Run("F-34: it may be cached for fifteen minutes", func(t *testing.T) {
-		if got := a.Header.Get("Cache-Control"); got != "public, max-age=900" {
+		if got := e.For(t).Get(jwksPath).Header.Get("Cache-Control"); got != "public, max-age=900" {
 			t.Errorf("Cache-Control is %q", got)
 		}
 	})
-	var doc struct {
-		Keys []map[string]any `json:"keys"`
-	}
-	if err := json.Unmarshal(a.Body, &doc); err != nil || len(doc.Keys) != 1 {
-		t.Fatalf("%v: %s", err, a.Body)
-	}
 	t.Run("F-33: a key has kty, use, alg, kid and its public half, and nothing else", func(t *testing.T) {
+		a := e.For(t).Get(jwksPath)
+		var doc struct {
+			Keys []map[string]any `json:"keys"`
+		}
+		if err := json.Unmarshal(a.Body, &doc); err != nil || len(doc.Keys) != 1 {
+			t.Fatalf("%v: %s", err, a.Body)
+		}
 		key := doc.Keys[0]
 		for name, want := range map[string]string{"kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256"} {
 			if key[name] != want {
@@ -252,8 +273,12 @@ func TestKeySet(t *testing.T) {
 			}
 		}
 	})
-	key := keySet(t, e).Keys[0]
 	t.Run("F-34: kid is the RFC 7638 thumbprint", func(t *testing.T) {
+		keys := keySet(t, e.For(t)).Keys
+		if len(keys) != 1 {
+			t.Fatalf("%d keys", len(keys))
+		}
+		key := keys[0]
 		sum, err := key.Thumbprint(crypto.SHA256)
 		if err != nil || key.KeyID != base64.RawURLEncoding.EncodeToString(sum) {
 			t.Errorf("kid %q, thumbprint %q, %v", key.KeyID, base64.RawURLEncoding.EncodeToString(sum), err)
@@ -263,8 +288,8 @@ func TestKeySet(t *testing.T) {
 		e := e.For(t)
 		tokens := e.LogIn("alice", "RESTARTDEVICE")
 		e.Restart()
-		if again := e.Get(jwksPath); string(again.Body) != string(a.Body) {
-			t.Errorf("was %s, is %s", a.Body, again.Body)
+		if again := e.Get(jwksPath); string(again.Body) != string(before.Body) {
+			t.Errorf("was %s, is %s", before.Body, again.Body)
 		}
 		if _, err := verify(t, e, tokens.ClientID, tokens.IDToken); err != nil {
 			t.Errorf("the ID token of before: %v", err)
@@ -275,7 +300,7 @@ func TestKeySet(t *testing.T) {
 	})
 	t.Run("F-34: another server has another key", func(t *testing.T) {
 		other := harness.Start(t).Get(jwksPath)
-		if other.Status != http.StatusOK || string(other.Body) == string(a.Body) {
+		if other.Status != http.StatusOK || string(other.Body) == string(before.Body) {
 			t.Errorf("status %d, and two servers share a key", other.Status)
 		}
 	})
@@ -292,11 +317,11 @@ func TestKeyIsSealed(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Run("F-33: oidc_signingkey has the one key of the set", func(t *testing.T) {
-		if key := keySet(t, e).Keys[0]; kid != key.KeyID || alg != "ES256" || state != "active" {
+		if keys := keySet(t, e.For(t)).Keys; len(keys) != 1 || kid != keys[0].KeyID || alg != "ES256" || state != "active" {
 			t.Errorf("kid %q, alg %q, state %q", kid, alg, state)
 		}
 	})
-	t.Run("F-33: what it holds is no private key by itself", func(t *testing.T) {
+	t.Run("what it holds is no private key by itself (F-33)", func(t *testing.T) {
 		for i := range sealed {
 			if _, err := x509.ParsePKCS8PrivateKey(sealed[i:]); err == nil {
 				t.Errorf("there is a readable key from byte %d on", i)

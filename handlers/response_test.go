@@ -64,18 +64,18 @@ func TestAuthorizationResponse(t *testing.T) {
 	tests := []struct {
 		name, client, uri, mode, begins string
 	}{
-		{"C-20: query is the default", web, harness.WebRedirect, "", harness.WebRedirect + "?"},
-		{"C-20: query", web, harness.WebRedirect, "query", harness.WebRedirect + "?"},
-		{"C-20: fragment", web, harness.WebRedirect, "fragment", harness.WebRedirect + "#"},
-		{"C-20: a query of the redirect URI keeps every byte", web, kept, "query", kept + "&"},
-		{"C-20: a query of the redirect URI keeps every byte before a fragment", web, kept, "fragment", kept + "#"},
-		{"C-20: an empty query", web, "https://example.com/?", "query", "https://example.com/?"},
-		{"C-20 C-27: a loopback address, in the query", app, "http://127.0.0.1:4711/callback", "query", "http://127.0.0.1:4711/callback?"},
-		{"C-20 C-27: a loopback address, in the fragment", app, "http://127.0.0.1:4711/callback", "fragment", "http://127.0.0.1:4711/callback#"},
+		{"query is the default", web, harness.WebRedirect, "", harness.WebRedirect + "?"},
+		{"query", web, harness.WebRedirect, "query", harness.WebRedirect + "?"},
+		{"fragment", web, harness.WebRedirect, "fragment", harness.WebRedirect + "#"},
+		{"a query of the redirect URI keeps every byte", web, kept, "query", kept + "&"},
+		{"a query of the redirect URI keeps every byte before a fragment", web, kept, "fragment", kept + "#"},
+		{"an empty query", web, "https://example.com/?", "query", "https://example.com/?"},
+		{"a loopback address, in the query", app, "http://127.0.0.1:4711/callback", "query", "http://127.0.0.1:4711/callback?"},
+		{"a loopback address, in the fragment", app, "http://127.0.0.1:4711/callback", "fragment", "http://127.0.0.1:4711/callback#"},
 	}
 	for _, tt := range tests {
-		for decision, items := range map[string]string{"approve": "C-24 L-11", "cancel": "C-21 C-61"} {
-			t.Run(tt.name+" ("+items+": "+decision+")", func(t *testing.T) {
+		for decision, items := range map[string]string{"approve": "C-20 C-22 C-23 C-24 C-26 C-27 C-28 L-11", "cancel": "C-21 C-22 C-23 C-26 C-61"} {
+			t.Run(items+": "+tt.name+", after "+decision, func(t *testing.T) {
 				e := e.For(t)
 				r := e.NewRequest(tt.client, harness.ScopeStable+"RESPONSE")
 				r.Values.Set("redirect_uri", tt.uri)
