@@ -239,7 +239,7 @@ func TestDeactivatedAccount(t *testing.T) {
 	admin(e, "user", "reactivate", "alice")
 	t.Run("H-07: reactivation brings no token back", dead)
 	t.Run("H-07: nor what was asked before", func(t *testing.T) {
-		expectPage(t, b.Decide(asked, "approve"), http.StatusBadRequest, "expired")
+		expectPage(t, b.For(t).Decide(asked, "approve"), http.StatusBadRequest, "expired")
 	})
 	t.Run("H-07: a reactivated user logs in again, as the same user, to none of the old devices", func(t *testing.T) {
 		e := e.For(t)

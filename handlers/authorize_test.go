@@ -114,7 +114,7 @@ func TestAuthorizationParameters(t *testing.T) {
 	}
 	for _, tt := range tests {
 		for method, item := range map[string]string{http.MethodGet: "C-01", http.MethodPost: "C-02"} {
-			t.Run(tt.name+" ("+item+": "+method+")", func(t *testing.T) {
+			t.Run(item+" "+tt.name+" by "+method, func(t *testing.T) {
 				e := e.For(t)
 				r := e.NewRequest(id, harness.ScopeStable+"AAABBBCCCDDD")
 				for name, values := range tt.set {

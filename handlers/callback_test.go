@@ -104,19 +104,23 @@ func TestCallbackState(t *testing.T) {
 		expectDeadEnd(t, back(other, e, url.Values{"code": {"x"}, "state": {state}}), http.StatusBadRequest, expired)
 	})
 	t.Run("L-04: a state of one provider is none at another's callback", func(t *testing.T) {
-		p := b.Visit("/_matrix/client/unstable/login/sso/callback/other?" + url.Values{"code": {"x"}, "state": {state}}.Encode())
+		p := b.For(t).Visit("/_matrix/client/unstable/login/sso/callback/other?" + url.Values{"code": {"x"}, "state": {state}}.Encode())
 		expectDeadEnd(t, p, http.StatusBadRequest, expired)
 	})
 	t.Run("I-04: there is no callback of an unknown provider", func(t *testing.T) {
-		p := b.Visit("/_matrix/client/unstable/login/sso/callback/nobody?state=" + state)
+		p := b.For(t).Visit("/_matrix/client/unstable/login/sso/callback/nobody?state=" + state)
 		expectDeadEnd(t, p, http.StatusNotFound, "This way to sign in does not exist")
 	})
 	var end harness.Page
 	t.Run("L-07: the browser that began it goes on after all that", func(t *testing.T) {
-		end = b.SignIn(form, "alice")
+		end = b.For(t).SignIn(form, "alice")
 		expectPage(t, end, http.StatusOK, consentTitle)
 	})
 	t.Run("L-06: a state is good once", func(t *testing.T) {
+		b := b.For(t)
+		if end.Request.Response == nil {
+			t.Fatal("the sign-in has not come back")
+		}
 		used := end.Request.Response.Request.URL // the callback
 		if used.Path != callbackPath(e) {
 			t.Fatalf("came from %s", used.Path)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -149,14 +150,18 @@ func runAgainst(ctx context.Context, fake, path string) ([]conformance.Case, err
 	data, unread := os.ReadFile(path)
 	if unread != nil {
 		// It has not come to its end: a test has panicked or waits.
-		return nil, fmt.Errorf("%w: %w\n%s", unread, err, tail(string(output), 100))
+		return nil, fmt.Errorf("%w: %w\n%s", unread, err, stopped(string(output)))
 	}
 	var cases []conformance.Case
 	return cases, json.Unmarshal(data, &cases)
 }
 
-// tail is the end of an output.
-func tail(output string, lines int) string {
-	all := strings.Split(output, "\n")
-	return strings.Join(all[max(len(all)-lines, 0):], "\n")
+// stopped is the end of an output, from where it panicked on.
+func stopped(output string) string {
+	lines := strings.Split(output, "\n")
+	at := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, "panic: ") })
+	if at < 0 {
+		at = max(len(lines)-50, 0)
+	}
+	return strings.Join(lines[at:min(at+50, len(lines))], "\n")
 }

@@ -77,14 +77,18 @@ func TestConsentLinks(t *testing.T) {
 		"tos_uri": "https://example.com/tos", "policy_uri": "https://example.com/privacy", "logo_uri": "https://example.com/logo.png", "client_name#de": "Meine App",
 	}))
 	b := e.NewBrowser()
-	p := b.Consent(e.NewRequest(id, harness.ScopeStable+"LINKS"), "alice")
+	r := e.NewRequest(id, harness.ScopeStable+"LINKS")
+	p := b.Consent(r, "alice")
 	t.Run("B-15: terms and policy are linked", func(t *testing.T) {
+		p := b.For(t).Authorize(r)
 		links := strings.Join(p.Links(), " ")
 		if !strings.Contains(links, "https://example.com/tos") || !strings.Contains(links, "https://example.com/privacy") {
 			t.Errorf("the page links to %s", links)
 		}
 	})
 	t.Run("L-10 L-23: nothing is loaded from the client, not even its logo", func(t *testing.T) {
+		p := b.For(t).Authorize(r)
+		expectPage(t, p, http.StatusOK, consentTitle)
 		if strings.Contains(p.HTML, "logo.png") {
 			t.Error("the logo is in the page")
 		}
@@ -139,7 +143,7 @@ func TestConsentIsOfOneBrowser(t *testing.T) {
 	action, values := owner.Fields(page)
 	values.Set("decision", "approve")
 	t.Run("C-06: the browser carries an unguessable id and nothing else", func(t *testing.T) {
-		q := page.Request.URL.Query()
+		q := e.For(t).NewBrowser().Consent(r, "alice").Request.URL.Query()
 		if request := q.Get("oidc_req_id"); len(request) < 22 || len(q) != 1 {
 			t.Errorf("the query is %v", q)
 		}
@@ -150,7 +154,7 @@ func TestConsentIsOfOneBrowser(t *testing.T) {
 	for name, b := range map[string]*harness.Browser{"without cookies": stranger, "in which somebody else signed in": signedIn} {
 		for _, path := range []string{page.Request.URL.RequestURI(), ssoPath + "/" + e.IDP.ClientID + "?" + page.Request.URL.RawQuery} {
 			t.Run("C-62 L-07: in a browser "+name+" the request is not there: "+strings.SplitN(path, "?", 2)[0], func(t *testing.T) {
-				p := b.Visit(path)
+				p := b.For(t).Visit(path)
 				if p.StatusCode != http.StatusForbidden && p.StatusCode != http.StatusBadRequest {
 					t.Errorf("status %d", p.StatusCode)
 				}
@@ -163,18 +167,18 @@ func TestConsentIsOfOneBrowser(t *testing.T) {
 			})
 		}
 		t.Run("C-62: a browser "+name+" cannot send the form", func(t *testing.T) {
-			p := b.Post(page, action, values)
+			p := b.For(t).Post(page, action, values)
 			if p.StatusCode != http.StatusForbidden && p.StatusCode != http.StatusBadRequest || p.Header.Get("Location") != "" {
 				t.Errorf("status %d to %q", p.StatusCode, p.Header.Get("Location"))
 			}
 		})
 	}
 	t.Run("C-62: a browser without cookies is told that it is the wrong one", func(t *testing.T) {
-		expectPage(t, stranger.Visit(page.Request.URL.RequestURI()), http.StatusForbidden, "This sign-in belongs to another browser")
+		expectPage(t, stranger.For(t).Visit(page.Request.URL.RequestURI()), http.StatusForbidden, "This sign-in belongs to another browser")
 	})
 	for _, request := range []string{"", "x", "' OR 1=1 --", strings.Repeat("A", 43)} {
 		t.Run(fmt.Sprintf("C-06: there is no request %.10q", request), func(t *testing.T) {
-			p := owner.Visit(completePath + "?" + url.Values{"oidc_req_id": {request}}.Encode())
+			p := owner.For(t).Visit(completePath + "?" + url.Values{"oidc_req_id": {request}}.Encode())
 			expectDeadEnd(t, p, http.StatusBadRequest, "This sign-in has expired")
 		})
 	}
@@ -257,16 +261,17 @@ func TestConsentIsForWhoWasShown(t *testing.T) {
 	page := b.Consent(e.NewRequest(id, harness.ScopeStable+"SWITCH"), "alice")
 	var asBob harness.Page
 	t.Run("C-60: Not you? leads to the provider's form, and back as somebody else", func(t *testing.T) {
-		at := b.Visit(page.Links()[0])
-		expectLogin(t, e, at)
+		b := b.For(t)
+		at := b.Follow(page, 0)
+		expectLogin(t, e.For(t), at)
 		asBob = b.SignIn(at, "bob")
 		expectPage(t, asBob, http.StatusOK, "Signed in as @bob:example.org")
 	})
 	t.Run("C-62: the page that was shown to the one is no approval by the other", func(t *testing.T) {
-		expectPage(t, b.Decide(page, "approve"), http.StatusForbidden, "This page is too old")
+		expectPage(t, b.For(t).Decide(page, "approve"), http.StatusForbidden, "This page is too old")
 	})
 	t.Run("C-60: the one who approves is the one who was shown", func(t *testing.T) {
-		if code := harness.Returned(b.Decide(asBob, "approve")).Get("code"); code == "" {
+		if code := harness.Returned(b.For(t).Decide(asBob, "approve")).Get("code"); code == "" {
 			t.Error("there is no code")
 		}
 	})
@@ -280,16 +285,18 @@ func TestConsentIsAnsweredOnce(t *testing.T) {
 		r := e.NewRequest(id, harness.ScopeStable+"ONCE")
 		page := b.Consent(r, "alice")
 		answer := b.Decide(page, first)
-		again := map[string]func() harness.Page{
-			"approving once more":              func() harness.Page { return b.Decide(page, "approve") },
-			"cancelling then":                  func() harness.Page { return b.Decide(page, "cancel") },
-			"going back to the page":           func() harness.Page { return b.Visit(page.Request.URL.RequestURI()) },
-			"signing in for it once more":      func() harness.Page { return b.Visit(ssoPath + "/" + e.IDP.ClientID + "?" + page.Request.URL.RawQuery) },
-			"signing in as somebody else then": func() harness.Page { return b.Visit(page.Links()[0]) },
+		again := map[string]func(*harness.Browser) harness.Page{
+			"approving once more":    func(b *harness.Browser) harness.Page { return b.Decide(page, "approve") },
+			"cancelling then":        func(b *harness.Browser) harness.Page { return b.Decide(page, "cancel") },
+			"going back to the page": func(b *harness.Browser) harness.Page { return b.Visit(page.Request.URL.RequestURI()) },
+			"signing in for it once more": func(b *harness.Browser) harness.Page {
+				return b.Visit(ssoPath + "/" + e.IDP.ClientID + "?" + page.Request.URL.RawQuery)
+			},
+			"signing in as somebody else then": func(b *harness.Browser) harness.Page { return b.Follow(page, 0) },
 		}
 		for name, do := range again {
 			t.Run("C-69: after "+first+", "+name+" shows that it is finished", func(t *testing.T) {
-				expectDeadEnd(t, do(), http.StatusConflict, "This sign-in is already finished")
+				expectDeadEnd(t, do(b.For(t)), http.StatusConflict, "This sign-in is already finished")
 			})
 		}
 		if first == "approve" {

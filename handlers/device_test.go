@@ -57,7 +57,7 @@ func enter(e *harness.Env, b *harness.Browser, typed, user string) harness.Page 
 	if choose.StatusCode != http.StatusOK || len(choose.Links()) != 1 {
 		return choose
 	}
-	return b.SignIn(b.Visit(choose.Links()[0]), user)
+	return b.SignIn(b.Follow(choose, 0), user)
 }
 
 func TestDeviceAuthorization(t *testing.T) {

@@ -75,6 +75,7 @@ func TestRS256(t *testing.T) {
 	e := harness.Start(t)
 	advertised := func(t *testing.T) []string {
 		t.Helper()
+		e := e.For(t)
 		var doc struct {
 			Algs []string `json:"id_token_signing_alg_values_supported"`
 		}

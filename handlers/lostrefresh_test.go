@@ -153,7 +153,7 @@ func TestRefreshReuse(t *testing.T) {
 	t.Run("D-25: the device stays", func(t *testing.T) {
 		expectStatus(e.For(t), e.As(other.Access, http.MethodGet, "/_matrix/client/v3/devices/STOLENDEVICE", ""), 200)
 	})
-	t.Run("D-25: the audit log says why", func(t *testing.T) {
+	t.Run("the audit log says why (D-25)", func(t *testing.T) {
 		events, err := e.Server.Store().AuditEvents(t.Context(), "alice", 1)
 		if err != nil || len(events) != 1 {
 			t.Fatalf("%v, %v", events, err)

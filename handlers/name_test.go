@@ -56,7 +56,7 @@ func TestNamesAtTheProvider(t *testing.T) {
 		b := e.NewBrowser()
 		p := b.Consent(e.NewRequest(id, harness.ScopeStable+"TAKEN"), "alice")
 		expectPage(t, p, http.StatusConflict, "Demo gave you the name @alice:example.org that an account here already has")
-		at := b.Visit(p.Links()[0])
+		at := b.Follow(p, 0)
 		expectLogin(t, e, at)
 		expectPage(t, b.SignIn(at, "bob"), http.StatusOK, "@bob:example.org")
 		if first := userID(e, "alicia"); first != "@alice:example.org" {
@@ -108,7 +108,7 @@ func TestSeveralProviders(t *testing.T) {
 		if !strings.Contains(p.Text(), "Continue with Demo") || !strings.Contains(p.Text(), "Continue with The <second> one") || len(p.Links()) != 2 {
 			t.Fatalf("the choice is %s", p.Text())
 		}
-		expectPage(t, b.SignIn(b.Visit(p.Links()[0]), "alice"), http.StatusOK, "@alice:example.org")
+		expectPage(t, b.SignIn(b.Follow(p, 0), "alice"), http.StatusOK, "@alice:example.org")
 	})
 	for _, name := range []string{"idp_id", "io.element.idp_id"} {
 		t.Run("I-11: "+name+" picks the provider", func(t *testing.T) {

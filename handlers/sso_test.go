@@ -268,7 +268,7 @@ func TestLegacyChoice(t *testing.T) {
 		if len(p.Links()) != 2 {
 			t.Fatalf("the choice is %q", p.Links())
 		}
-		expectPage(t, b.SignIn(b.Visit(p.Links()[0]), "alice"), http.StatusOK, "Continue to app.example.com?")
+		expectPage(t, b.SignIn(b.Follow(p, 0), "alice"), http.StatusOK, "Continue to app.example.com?")
 	})
 	t.Run("I-04: with a default provider the bare redirect goes there", func(t *testing.T) {
 		e := harness.Start(t, other("default = true"))

@@ -162,8 +162,8 @@ func TestUnauthorizedClient(t *testing.T) {
 	e := harness.Start(t)
 	id, _ := e.Register(strings.Replace(harness.WebClient, `,"refresh_token"`, "", 1))
 	g := approved(e, id, harness.ScopeStable+"ONLYCODE")
-	a := e.Form(tokenPath, g.values())
 	t.Run("D-03: a client without the refresh grant gets no refresh token", func(t *testing.T) {
+		a := e.For(t).Form(tokenPath, g.values())
 		harness.ExpectJSON(t, a, http.StatusOK)
 		if a.Text("refresh_token") != "" {
 			t.Error("there is one")
@@ -285,25 +285,32 @@ func TestFailingExchange(t *testing.T) {
 func TestTokenFormat(t *testing.T) {
 	e := harness.Start(t)
 	g := approved(e, e.LogIn("alice", "FORMATDEVICE").ClientID, harness.ScopeStable+"FORMATDEVICE2")
-	a := e.Form(tokenPath, g.values())
-	tests := []struct{ name, token, prefix string }{
-		{"a code", g.code, "kmc_"}, {"an access token", a.Text("access_token"), "kma_"}, {"a refresh token", a.Text("refresh_token"), "kmr_"},
-	}
-	for _, tt := range tests {
-		t.Run("D-70: "+tt.name+" has its prefix and 160 bits or more", func(t *testing.T) {
-			if !strings.HasPrefix(tt.token, tt.prefix) || len(tt.token)-len(tt.prefix) < 43 {
-				t.Errorf("%d characters, begins with %.4s", len(tt.token), tt.token)
+	var code, access string
+	t.Run("D-70 D-72: codes and tokens have a prefix, 160 bits or more, and are no JWTs", func(t *testing.T) {
+		e := e.For(t)
+		code = approved(e, g.ClientID, harness.ScopeStable+"FORMATDEVICE3").code
+		a := e.Form(tokenPath, g.values())
+		access = a.Text("access_token")
+		for prefix, token := range map[string]string{"kmc_": code, "kma_": access, "kmr_": a.Text("refresh_token")} {
+			if !strings.HasPrefix(token, prefix) || len(token)-len(prefix) < 43 || strings.Contains(token, ".") {
+				t.Errorf("%d characters, begins with %.4s, want %s", len(token), token, prefix)
 			}
-		})
-		t.Run("D-72: "+tt.name+" is opaque", func(t *testing.T) {
-			if strings.Contains(tt.token, ".") {
-				t.Error("it looks like a JWT")
-			}
-		})
-	}
+		}
+	})
 	t.Run("D-70: an access token with one character changed is refused", func(t *testing.T) {
-		token := []byte(a.Text("access_token"))
+		token := []byte("kma_" + strings.Repeat("x", 43))
+		if access != "" {
+			token = []byte(access)
+		}
 		token[20] ^= 1
 		expectDead(t, e.For(t), string(token))
+	})
+	t.Run("D-72: a revocation holds at once, for nothing in a token says that it is good", func(t *testing.T) {
+		e := e.For(t)
+		tokens := e.LogIn("alice", "OPAQUE")
+		expectAlive(t, e, tokens.Access)
+		expectStatus(e, e.Form(revokePath, url.Values{"token": {tokens.Access}}), http.StatusOK)
+		expectDead(t, e, tokens.Access)
+		expectInvalidGrant(t, e.Refresh(tokens.ClientID, tokens.Refresh))
 	})
 }

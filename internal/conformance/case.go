@@ -34,7 +34,7 @@ func CaseName(test string) (name string, ok bool) {
 
 // Items are the ids of the items that the case proves.
 func (c Case) Items() []string {
-	return idInText.FindAllString(strings.ReplaceAll(title.FindString(c.title()), "_", " "), -1)
+	return idInText.FindAllString(spaced(title.FindString(c.title())), -1)
 }
 
 // Test is the test function with the case.
@@ -46,17 +46,18 @@ func (c Case) Test() string {
 // Says is what must be true, in the words of the test where titles has them:
 // in the name of a subtest, white space is an underscore.
 func (c Case) Says(titles []string) string {
-	text := c.title()
-	best := ""
+	text, best := c.title(), ""
 	for _, t := range titles {
-		if strings.HasPrefix(text, underscored(t)) && len(t) > len(best) {
+		if strings.Contains(text, underscored(t)) && len(t) > len(best) {
 			best = t
 		}
 	}
-	rest := strings.ReplaceAll(text[len(underscored(best)):], "_", " ")
-	_, says, _ := strings.Cut(best+rest, ":")
+	before, after, _ := strings.Cut(text, underscored(best))
+	_, says, _ := strings.Cut(spaced(before)+best+spaced(after), ":")
 	return strings.TrimSpace(says)
 }
+
+func spaced(text string) string { return strings.ReplaceAll(text, "_", " ") }
 
 // title is the part of the name that begins with the ids.
 func (c Case) title() string {

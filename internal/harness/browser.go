@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"testing"
 
 	"golang.org/x/net/html"
 
@@ -33,6 +34,9 @@ func (e *Env) NewBrowser() *Browser {
 	}
 	return &Browser{Client: c, e: e}
 }
+
+// For is the same browser for a subtest, as Env.For is the same environment.
+func (b *Browser) For(t testing.TB) *Browser { return &Browser{Client: b.Client, e: b.e.For(t)} }
 
 // Page is where a browser has ended.
 type Page struct {
@@ -62,6 +66,20 @@ func (b *Browser) Visit(path string) Page {
 	return b.read(response)
 }
 
+// Follow goes where the n-th link of a page leads; the first one is 0.
+func (b *Browser) Follow(at Page, n int) Page {
+	b.e.t().Helper()
+	links := b.at(at).Links()
+	if n >= len(links) {
+		b.e.t().Fatalf("link %d of %d at %s (status %d):\n%s", n, len(links), at.Request.URL, at.StatusCode, at.HTML)
+	}
+	target, err := at.Request.URL.Parse(links[n])
+	if err != nil {
+		b.e.t().Fatalf("link %q: %v", links[n], err)
+	}
+	return b.Visit(target.String())
+}
+
 func (b *Browser) read(response *http.Response) Page {
 	b.e.t().Helper()
 	body, err := io.ReadAll(response.Body)
@@ -77,7 +95,7 @@ func (b *Browser) read(response *http.Response) Page {
 // and returns where it ends.
 func (b *Browser) SignIn(at Page, user string) Page {
 	b.e.t().Helper()
-	if strings.HasPrefix(at.Request.URL.String(), b.e.URL+"/") {
+	if strings.HasPrefix(b.at(at).Request.URL.String(), b.e.URL+"/") {
 		return at
 	}
 	return b.read(demoidptest.Login(b.e.t(), b.Client, at.Response, user))
@@ -107,7 +125,7 @@ func (b *Browser) Decide(at Page, decision string) Page {
 // Post sends a form from a page.
 func (b *Browser) Post(at Page, action string, values url.Values) Page {
 	b.e.t().Helper()
-	target, err := at.Request.URL.Parse(action)
+	target, err := b.at(at).Request.URL.Parse(action)
 	if err != nil {
 		b.e.t().Fatalf("action %q: %v", action, err)
 	}
@@ -118,10 +136,19 @@ func (b *Browser) Post(at Page, action string, values url.Values) Page {
 	return b.read(response)
 }
 
+// at is a page that a browser has come to, and fails if it has come to none.
+func (b *Browser) at(p Page) Page {
+	b.e.t().Helper()
+	if p.Response == nil {
+		b.e.t().Fatal("there is no page")
+	}
+	return p
+}
+
 // Fields are the action and the hidden fields of the form with a decision.
 func (b *Browser) Fields(at Page) (action string, values url.Values) {
 	b.e.t().Helper()
-	root, err := html.Parse(strings.NewReader(at.HTML))
+	root, err := html.Parse(strings.NewReader(b.at(at).HTML))
 	if err != nil {
 		b.e.t().Fatalf("parse %s: %v", at.Request.URL, err)
 	}
