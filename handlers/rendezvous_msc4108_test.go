@@ -292,14 +292,16 @@ func TestMSC4108CORS(t *testing.T) {
 	}
 	for _, r := range requests {
 		t.Run("A-38: every origin can read the answer to "+r.name+", and its entity tag", func(t *testing.T) {
-			a := plain(e.For(t), r.method, r.path, r.body, r.headers...)
+			e := e.For(t)
+			a := plain(e, r.method, r.path, r.body, r.headers...)
 			expectStatus(e, a, r.status)
 			expect(t, a)
 		})
 	}
 	for _, path := range []string{msc4108Path, path, msc4108Path + "/nothing"} {
 		t.Run("A-38: the preflight of "+harmlessPath(path)+" allows the conditional headers", func(t *testing.T) {
-			a := e.For(t).Do(http.MethodOptions, path, map[string]string{"Origin": webOrigin, "Access-Control-Request-Method": http.MethodPut,
+			e := e.For(t)
+			a := e.Do(http.MethodOptions, path, map[string]string{"Origin": webOrigin, "Access-Control-Request-Method": http.MethodPut,
 				"Access-Control-Request-Headers": "content-type,if-match"}, "")
 			expectStatus(e, a, http.StatusNoContent)
 			expect(t, a)
