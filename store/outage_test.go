@@ -84,6 +84,12 @@ func operations(ctx context.Context, f *fixture, g grant) []operation {
 		{"Link", func() error { return only(f.Link(ctx, store.NewLink{Localpart: "bob", CreateUser: true})) }},
 		{"Record", func() error { return f.Record(ctx, store.Event{}) }},
 		{"AuditEvents", func() error { return only(f.AuditEvents(ctx, "alice", 1)) }},
+		{"AddJob", func() error { return only(f.AddJob(ctx, store.NewJob{Kind: kind, Lane: "l"})) }},
+		{"TakeJob", func() error { return only(f.TakeJob(ctx, []string{kind}, lease)) }},
+		{"FinishJob", func() error { return f.FinishJob(ctx, store.Job{ID: "j"}) }},
+		{"Jobs", func() error { return only(f.Jobs(ctx, []store.JobState{store.JobWaiting}, 1)) }},
+		{"RetryJob", func() error { return f.RetryJob(ctx, "j") }},
+		{"DropJob", func() error { return f.DropJob(ctx, "j") }},
 		{"Sweep", func() error { return only(f.Sweep(ctx)) }},
 		{"fosite's GetClient", func() error { return only(adapter.GetClient(ctx, "c")) }},
 		{"fosite's GetAccessTokenSession", func() error { return only(adapter.GetAccessTokenSession(ctx, string(g.Access), nil)) }},
@@ -111,7 +117,7 @@ func TestOutage(t *testing.T) {
 		}},
 		{"tables that are gone", 2, func(f *fixture) context.Context {
 			for _, table := range []string{"access_tokens", "sessions", "devices", "login_tokens", "browser_sessions", "authorization_codes", "authorization_requests",
-				"device_grants", "upstream_logins", "upstream_links", "clients", "users", "server_secrets", "oidc_signingkey", "audit_events"} {
+				"device_grants", "upstream_logins", "upstream_links", "clients", "users", "server_secrets", "oidc_signingkey", "audit_events", "jobs"} {
 				f.exec("DROP TABLE " + table)
 			}
 			return f.ctx

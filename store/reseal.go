@@ -19,6 +19,7 @@ type sealedColumn struct {
 var resealed = []sealedColumn{
 	{table: "oidc_signingkey", column: "key_sealed", label: "kid", purpose: purposeSigningKey},
 	{table: "server_secrets", column: "value_sealed", label: "purpose", purpose: purposeSecret},
+	{table: "jobs", column: "secret_sealed", label: "id", purpose: purposeJob},
 }
 
 // dropped are tables whose sealed rows live for minutes: whoever is at an
@@ -57,7 +58,7 @@ func (s *Store) resealColumn(ctx context.Context, c sealedColumn, with *secret.S
 		Label string
 		Value []byte
 	}
-	read := s.write(ctx).Raw(fmt.Sprintf("SELECT %s AS label, %s AS value FROM %s", c.label, c.column, c.table))
+	read := s.write(ctx).Raw(fmt.Sprintf("SELECT %s AS label, %s AS value FROM %s WHERE %s IS NOT NULL", c.label, c.column, c.table, c.column))
 	if err := read.Scan(&rows).Error; err != nil {
 		return 0, fault("read "+c.table, err)
 	}

@@ -49,6 +49,7 @@ type Store struct {
 	transactions   atomic.Int64
 	events         atomic.Uint32
 	usage          usage
+	jobs           chan struct{}
 	// configured are the clients of the configuration file, by id. They are set
 	// before the store is used and never change.
 	configured map[string]*Client
@@ -58,7 +59,7 @@ type Store struct {
 // one that a newer version has written (ErrNewerDatabase) or, with Exclusive,
 // one that another server holds (ErrLocked).
 func Open(ctx context.Context, o Options) (*Store, error) {
-	s := &Store{serverName: o.ServerName, clock: o.Clock, sealer: o.Sealer, log: o.Logger}
+	s := &Store{serverName: o.ServerName, clock: o.Clock, sealer: o.Sealer, log: o.Logger, jobs: make(chan struct{}, 1)}
 	var err error
 	if path, ok := strings.CutPrefix(o.URL.Reveal(), "sqlite:"); ok {
 		err = s.openSQLite(ctx, path, o.Exclusive)

@@ -20,6 +20,10 @@ const (
 	keepEnded = 30 * 24 * time.Hour
 	// keepUnusedClients is how long a registration that nobody uses stays.
 	keepUnusedClients = 24 * time.Hour
+	// keepDone is how long a job that is done can be looked at, and keepFailed
+	// how long one that was given up.
+	keepDone   = 24 * time.Hour
+	keepFailed = 30 * 24 * time.Hour
 )
 
 // Sweep ends the sessions whose refresh token has expired and removes what has
@@ -44,6 +48,8 @@ func (s *Store) Sweep(ctx context.Context) (int64, error) {
 		{"device_grants", "device_code_hash", "expires_at < ?", before(keepCodes)},
 		{"access_tokens", "token_hash", "expires_at < ?", before(keepExpired)},
 		{"sessions", "id", "ended_at < ?", before(keepEnded)},
+		{"jobs", "id", "state = 'done' AND finished_at < ?", before(keepDone)},
+		{"jobs", "id", "state = 'failed' AND finished_at < ?", before(keepFailed)},
 		{"clients", "id", `last_used_at < ? AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.client_id = clients.id AND s.ended_at IS NULL)
 			AND NOT EXISTS (SELECT 1 FROM authorization_codes a WHERE a.client_id = clients.id)
 			AND NOT EXISTS (SELECT 1 FROM device_grants g WHERE g.client_id = clients.id)

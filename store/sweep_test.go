@@ -65,6 +65,16 @@ func TestSweepOfWhatExpires(t *testing.T) {
 			f.deviceGrant(code, secret.Bytes(32))
 			f.exec("UPDATE device_grants SET expires_at = ? WHERE device_code_hash = ?", expires.UnixMilli(), secret.Hash(code))
 		}, func(f *fixture) int64 { return f.number("SELECT count(*) FROM device_grants") }},
+		{"jobs that are done, a day later", 24 * time.Hour, func(f *fixture, expires time.Time) {
+			id := f.job("a")
+			f.must(f.FinishJob(f.ctx, f.take()))
+			f.exec("UPDATE jobs SET finished_at = ? WHERE id = ?", expires.UnixMilli(), id)
+		}, func(f *fixture) int64 { return f.number("SELECT count(*) FROM jobs") }},
+		{"jobs that were given up, a month later", 30 * 24 * time.Hour, func(f *fixture, expires time.Time) {
+			id := f.job("a")
+			f.must(f.FailJob(f.ctx, f.take(), "refused"))
+			f.exec("UPDATE jobs SET finished_at = ? WHERE id = ?", expires.UnixMilli(), id)
+		}, func(f *fixture) int64 { return f.number("SELECT count(*) FROM jobs") }},
 		{"K-01: access tokens, a day later, so that the client is told to refresh", 24 * time.Hour, func(f *fixture, expires time.Time) {
 			g := f.start(f.login("alice"), "", "c1")
 			f.exec("UPDATE access_tokens SET expires_at = ? WHERE token_hash = ?", expires.UnixMilli(), g.Access)
@@ -211,10 +221,10 @@ func TestSweepInBatches(t *testing.T) {
 		if removed != 2*store.SweepBatch+100 || f.number("SELECT count(*) FROM login_tokens") != 1 {
 			f.t.Errorf("removed %d, left %d", removed, f.number("SELECT count(*) FROM login_tokens"))
 		}
-		// A look for sessions to end, one statement for each of the ten tables
-		// and two more for this one, each a transaction of its own: nobody waits
+		// A look for sessions to end, one statement for each of the twelve steps
+		// and two more for this table, each a transaction of its own: nobody waits
 		// long for the writer.
-		if want := (store.Counts{Statements: 13}); cost != want {
+		if want := (store.Counts{Statements: 15}); cost != want {
 			f.t.Errorf("it cost %+v, want %+v", cost, want)
 		}
 	})

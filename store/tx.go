@@ -14,6 +14,9 @@ type txKey struct{}
 type tx struct {
 	db     *gorm.DB
 	joined bool
+	outer  *tx // the outermost one: itself, unless it joined
+	// jobs: some were added, of the outermost one.
+	jobs bool
 }
 
 func txFrom(ctx context.Context) *tx {
@@ -46,14 +49,16 @@ func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context) error) er
 // that ctx already carries, so that a whole token request can be one.
 func (s *Store) BeginTX(ctx context.Context) (context.Context, error) {
 	if outer := txFrom(ctx); outer != nil {
-		return context.WithValue(ctx, txKey{}, &tx{db: outer.db, joined: true}), nil
+		return context.WithValue(ctx, txKey{}, &tx{db: outer.db, joined: true, outer: outer.outer}), nil
 	}
 	s.transactions.Add(1)
 	db := s.writer.WithContext(ctx).Begin()
 	if db.Error != nil {
 		return ctx, fault("begin a transaction", db.Error)
 	}
-	return context.WithValue(ctx, txKey{}, &tx{db: db}), nil
+	begun := &tx{db: db}
+	begun.outer = begun
+	return context.WithValue(ctx, txKey{}, begun), nil
 }
 
 // Commit implements fosite's storage.Transactional.
@@ -62,7 +67,11 @@ func (s *Store) Commit(ctx context.Context) error {
 	if t == nil || t.joined {
 		return nil
 	}
-	return fault("commit", t.db.Commit().Error)
+	err := fault("commit", t.db.Commit().Error)
+	if err == nil && t.jobs {
+		s.signalJobs()
+	}
+	return err
 }
 
 // Rollback implements fosite's storage.Transactional. The outermost caller

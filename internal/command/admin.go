@@ -26,6 +26,7 @@ type AdminCommand struct {
 	JSON   bool              `name:"json" help:"Answer with JSON."`
 	User   AdminUserCommand  `cmd:"" help:"Look at one account, or change its state."`
 	Audit  AdminAuditCommand `cmd:"" help:"List what happened to accounts and sessions, the newest first."`
+	Jobs   AdminJobsCommand  `cmd:"" help:"Look after what the server still has to tell others."`
 }
 
 // admin is a command at work on the database.
