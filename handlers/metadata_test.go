@@ -136,6 +136,15 @@ func TestMetadataFields(t *testing.T) {
 		{"A-03h: response_modes_supported", func(t *testing.T) { list(t, "response_modes_supported", "query", "fragment", "form_post") }},
 		{"A-03i: S256 and nothing weaker", func(t *testing.T) { list(t, "code_challenge_methods_supported", "S256") }},
 		{"A-03j: nobody can register himself here", func(t *testing.T) { absent(t, "prompt_values_supported") }},
+		{"E-35: back-channel logout is offered, with sessions", func(t *testing.T) {
+			doc := e.For(t).Get(metadataPath).JSON()
+			if doc["backchannel_logout_supported"] != true || doc["backchannel_logout_session_supported"] != true {
+				t.Errorf("%v, %v", doc["backchannel_logout_supported"], doc["backchannel_logout_session_supported"])
+			}
+			if _, there := doc["frontchannel_logout_supported"]; there {
+				t.Error("front-channel logout is not, and is in the metadata")
+			}
+		}},
 		{"A-03n D-62: token_endpoint_auth_methods_supported", func(t *testing.T) {
 			list(t, "token_endpoint_auth_methods_supported", "none", "client_secret_basic", "client_secret_post")
 		}},

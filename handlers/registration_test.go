@@ -132,7 +132,12 @@ func TestRegistrationEchoes(t *testing.T) {
 		{"B-24: application_type left out is web", map[string]any{"application_type": nil}, nil},
 		{"B-25: a key set is of no use here, and not echoed", map[string]any{"jwks": map[string]any{"keys": []any{}}}, nil},
 		{"B-26: the algorithm of ID tokens", map[string]any{"id_token_signed_response_alg": "ES256"}, nil},
-		{"B-27: what belongs to a logout that is not there is not echoed", map[string]any{"post_logout_redirect_uris": []string{"https://example.com/"}}, nil},
+		{
+			"B-27: where to go after a logout, and where to be told of one",
+			map[string]any{"post_logout_redirect_uris": []string{"https://app.example.com/bye?x=1"}, "backchannel_logout_uri": "https://app.example.com:8443/logout?x=1", "backchannel_logout_session_required": true},
+			map[string]any{"post_logout_redirect_uris": []any{"https://app.example.com/bye?x=1"}, "backchannel_logout_uri": "https://app.example.com:8443/logout?x=1", "backchannel_logout_session_required": true},
+		},
+		{"B-27: a frontchannel_logout_uri is not echoed, for there is no such logout", map[string]any{"frontchannel_logout_uri": "https://app.example.com/"}, nil},
 		{"B-28: a software_statement is ignored", map[string]any{"software_statement": "a.b.c"}, nil},
 	}
 	for _, tt := range tests {

@@ -30,6 +30,7 @@ type idTokenClaims struct {
 	Expires  int64  `json:"exp"`
 	IssuedAt int64  `json:"iat"`
 	AuthTime int64  `json:"auth_time"`
+	Session  string `json:"sid,omitempty"` // Back-Channel Logout §2.1
 	Nonce    string `json:"nonce,omitempty"`
 	AtHash   string `json:"at_hash,omitempty"`
 }
@@ -45,13 +46,13 @@ func (i idTokens) GenerateIDToken(ctx context.Context, lifespan time.Duration, r
 	claims := session.IDTokenClaims()
 	payload, err := json.Marshal(idTokenClaims{
 		Issuer: i.issuer, Subject: session.UserID, Audience: r.GetClient().GetID(),
-		Expires: now.Add(lifespan).Unix(), IssuedAt: now.Unix(), AuthTime: session.Login.AuthTime.Unix(),
+		Expires: now.Add(lifespan).Unix(), IssuedAt: now.Unix(), AuthTime: session.Login.AuthTime.Unix(), Session: session.ID,
 		Nonce: session.Nonce, AtHash: claims.AccessTokenHash,
 	})
 	if err != nil {
 		return "", fmt.Errorf("encode an ID token: %w", err)
 	}
-	signed, err := i.keys.Sign(ctx, idTokenAlg(r.GetClient()), payload)
+	signed, err := i.keys.Sign(ctx, idTokenAlg(r.GetClient()), signing.JWT, payload)
 	if err != nil {
 		return "", fmt.Errorf("sign an ID token: %w", err)
 	}

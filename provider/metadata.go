@@ -21,6 +21,8 @@ type metadata struct {
 	UserinfoEndpoint                 string   `json:"userinfo_endpoint"`
 	JWKSURI                          string   `json:"jwks_uri"`
 	AccountManagementURI             string   `json:"account_management_uri"`
+	BackchannelLogout                bool     `json:"backchannel_logout_supported"`
+	BackchannelLogoutSession         bool     `json:"backchannel_logout_session_supported"`
 	ResponseTypesSupported           []string `json:"response_types_supported"`
 	ResponseModesSupported           []string `json:"response_modes_supported"`
 	GrantTypesSupported              []string `json:"grant_types_supported"`
@@ -63,13 +65,14 @@ func (p *Provider) buildMetadata(languages []string, rs256 bool) ([]byte, error)
 		DeviceAuthorizationEndpoint: p.endpoint("/device_authorization"),
 		RegistrationEndpoint:        p.endpoint("/registration"), IntrospectionEndpoint: p.endpoint("/introspect"),
 		UserinfoEndpoint: p.endpoint("/userinfo"), JWKSURI: p.endpoint("/jwks"), AccountManagementURI: p.AccountURL(),
+		BackchannelLogout: true, BackchannelLogoutSession: true,
 		ResponseTypesSupported: []string{"code"}, ResponseModesSupported: responseModes(),
 		GrantTypesSupported: registration.GrantTypes(), CodeChallengeMethodsSupported: []string{"S256"},
 		TokenEndpointAuthMethods: registration.AuthMethods(), RevocationEndpointAuthMethods: registration.AuthMethods(),
 		IntrospectionEndpointAuthMethods: secretMethods,
 		ScopesSupported:                  scope.Supported(), SubjectTypesSupported: []string{"public"},
 		IDTokenSigningAlgs: registration.SigningAlgs(rs256), UserinfoSigningAlgs: registration.SigningAlgs(rs256),
-		ClaimsSupported:     []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "name", "preferred_username", "updated_at", "email", "email_verified"},
+		ClaimsSupported:     []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "sid", "nonce", "at_hash", "name", "preferred_username", "updated_at", "email", "email_verified"},
 		ClaimTypesSupported: []string{"normal"}, UILocalesSupported: languages, AuthorizationResponseIss: true,
 	})
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 
 	"github.com/ory/fosite"
@@ -15,6 +16,7 @@ import (
 
 	"keymaker/internal/clock"
 	"keymaker/internal/config"
+	"keymaker/internal/outbound"
 	"keymaker/internal/secret"
 	"keymaker/provider/signing"
 	"keymaker/store"
@@ -43,6 +45,8 @@ type Provider struct {
 	keys       *signing.Ring
 	fosite     *fosite.Fosite
 	metadata   documents
+	// clients reaches the addresses that clients registered.
+	clients *http.Client
 }
 
 // tokenSecretSize is the size in bytes of the key that tokens are derived and
@@ -64,6 +68,10 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 	}
 	if err := p.configureClients(ctx); err != nil {
 		return nil, err
+	}
+	p.clients = outbound.New(outbound.Public)
+	if p.onLoopback() {
+		p.clients = outbound.New(outbound.PublicAndLoopback)
 	}
 	if p.metadata, err = p.buildDocuments(o.Languages); err != nil {
 		return nil, err
@@ -133,6 +141,10 @@ func (p *Provider) origin() string { return strings.TrimSuffix(p.issuer, "/") }
 // AccountURL is where people look after their account, without a query
 // (conformance A-03k).
 func (p *Provider) AccountURL() string { return p.endpoint("/account") }
+
+// onLoopback tells whether clients and this server share a machine. Plain http
+// is for an issuer on a loopback host only.
+func (p *Provider) onLoopback() bool { return strings.HasPrefix(p.issuer, "http://") }
 
 // Issuer is the issuer, byte for byte as the administrator wrote it.
 func (p *Provider) Issuer() string { return p.issuer }

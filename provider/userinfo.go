@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"keymaker/provider/scope"
+	"keymaker/provider/signing"
 )
 
 // UserInfo is what userinfo answers (OpenID Connect Core §5.3, conformance
@@ -60,5 +61,5 @@ func (p *Provider) SignUserInfo(ctx context.Context, c *Caller, info UserInfo) (
 	if err != nil {
 		return "", fmt.Errorf("encode userinfo: %w", err)
 	}
-	return p.keys.Sign(ctx, client.UserinfoAlg(), payload)
+	return p.keys.Sign(ctx, client.UserinfoAlg(), signing.JWT, payload)
 }

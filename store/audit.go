@@ -18,6 +18,7 @@ type EndReason string
 const (
 	EndLogout         EndReason = "logout"           // the legacy API's logout
 	EndRevoked        EndReason = "token_revoked"    // RFC 7009
+	EndRPInitiated    EndReason = "rp_initiated"     // OpenID Connect RP-Initiated Logout
 	EndReplaced       EndReason = "device_replaced"  // a new login took the device
 	EndCodeReplayed   EndReason = "code_replayed"    // conformance D-18
 	EndRefreshReused  EndReason = "refresh_reused"   // conformance D-25
@@ -48,6 +49,9 @@ const (
 	ActionConsentGiven   = "consent_given"
 	ActionConsentDenied  = "consent_denied"
 	ActionDeviceRenamed  = "device_renamed"
+	// ActionBrowserSignedOut: a person signed out on the pages. The client, if
+	// any, is the one that sent them.
+	ActionBrowserSignedOut = "browser_signed_out"
 
 	ActionUserLocked      = "user_locked"
 	ActionUserUnlocked    = "user_unlocked"

@@ -31,6 +31,8 @@ type clientFields struct {
 	ApplicationType         string   `json:"application_type"`
 	IDTokenAlg              string   `json:"id_token_signed_response_alg"`
 	UserinfoAlg             string   `json:"userinfo_signed_response_alg"`
+	PostLogoutRedirectURIs  []string `json:"post_logout_redirect_uris"`
+	BackchannelLogoutURI    string   `json:"backchannel_logout_uri"`
 }
 
 var (
@@ -51,6 +53,9 @@ func (c *Client) IDTokenAlg() string { return c.fields.IDTokenAlg }
 
 // UserinfoAlg is the registered userinfo_signed_response_alg, or "".
 func (c *Client) UserinfoAlg() string { return c.fields.UserinfoAlg }
+
+// PostLogoutRedirectURIs are where a person may be sent after a logout, exactly.
+func (c *Client) PostLogoutRedirectURIs() []string { return c.fields.PostLogoutRedirectURIs }
 
 // GetID implements fosite.Client.
 func (c *Client) GetID() string { return c.ID }

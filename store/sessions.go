@@ -88,13 +88,13 @@ func (s *Store) endDevice(ctx context.Context, localpart, deviceID string, reaso
 }
 
 // endSessions marks sessions as ended, removes their devices unless they are to
-// stay, and records why: all of it or nothing. Ending costs the same however
+// stay, records why, and lets their clients be told: all of it or nothing. Ending costs the same however
 // many tokens were issued, for a token is as alive as its session.
 func (s *Store) endSessions(ctx context.Context, e End, where string, args ...any) error {
 	return s.InTx(ctx, func(ctx context.Context) error {
 		var ended []sessionRow
 		result := s.write(ctx).Model(&ended).
-			Clauses(clause.Returning{Columns: []clause.Column{{Name: "id"}, {Name: "localpart"}, {Name: "device_id"}, {Name: "client_id"}}}).
+			Clauses(clause.Returning{Columns: []clause.Column{{Name: "id"}, {Name: "localpart"}, {Name: "device_id"}, {Name: "client_id"}, {Name: "scope"}}}).
 			Where("ended_at IS NULL").Where(where, args...).
 			Updates(map[string]any{"ended_at": s.now(), "end_reason": string(e.Reason), "ended_by": e.Actor})
 		if result.Error != nil {
@@ -119,6 +119,9 @@ func (s *Store) afterEnd(ctx context.Context, r sessionRow, e End) error {
 	}
 	s.log.InfoContext(ctx, "session ended", "session", r.ID, "device", deref(r.DeviceID),
 		"client", deref(r.ClientID), "reason", string(e.Reason), "by", e.Actor)
+	if err := s.noticeLogout(ctx, r); err != nil {
+		return err
+	}
 	return s.Record(ctx, Event{Action: ActionSessionEnded, Localpart: r.Login.Localpart, DeviceID: deref(r.DeviceID), SessionID: r.ID,
 		ClientID: deref(r.ClientID), Actor: e.Actor, Reason: string(e.Reason)})
 }

@@ -15,6 +15,7 @@ import (
 	"keymaker/internal/clock"
 	"keymaker/internal/config"
 	"keymaker/internal/homeserver"
+	"keymaker/internal/jobs"
 	"keymaker/internal/secret"
 	"keymaker/provider"
 	"keymaker/store"
@@ -37,6 +38,7 @@ type Server struct {
 	config   *config.Config
 	store    *store.Store
 	provider *provider.Provider
+	jobs     *jobs.Runner
 	handler  http.Handler
 	log      *slog.Logger
 }
@@ -85,6 +87,10 @@ func (s *Server) Store() *store.Store { return s.store }
 // TurnKeys does with the signing keys what Serve does at intervals.
 func (s *Server) TurnKeys(ctx context.Context) error { return s.provider.TurnKeys(ctx) }
 
+// RunJobs does the jobs that are due, one after the other, as Serve does at
+// once, and returns how many those were.
+func (s *Server) RunJobs(ctx context.Context) (int, error) { return s.jobs.RunDue(ctx) }
+
 // ServeHTTP implements http.Handler, for tests that bring their own listener.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
@@ -130,6 +136,7 @@ func (s *Server) assemble(ctx context.Context, o Options, sealer *secret.Sealer)
 	if err != nil {
 		return nil, err
 	}
+	s.jobs = jobs.New(jobs.Options{Store: s.store, Clock: o.Clock, Logger: o.Logger, Handlers: s.provider.Jobs(), Grace: o.Config.ShutdownTimeout})
 	formKey, err := sealer.Derive("forms")
 	if err != nil {
 		return nil, err

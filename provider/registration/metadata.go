@@ -29,6 +29,10 @@ type Metadata struct {
 	SoftwareID              string                   `json:"software_id,omitempty"`
 	SoftwareVersion         string                   `json:"software_version,omitempty"`
 
+	PostLogoutRedirectURIs     []string `json:"post_logout_redirect_uris,omitempty"` // as the client wrote them
+	BackchannelLogoutURI       string   `json:"backchannel_logout_uri,omitempty"`
+	BackchannelSessionRequired bool     `json:"backchannel_logout_session_required,omitempty"`
+
 	// Localized holds members with a language tag under their whole name, as
 	// "client_name#fr" (RFC 7591 §2.2, conformance B-17).
 	Localized map[string]string `json:"-"`
@@ -103,6 +107,7 @@ func (m Metadata) Canonical() []byte {
 	m.RedirectURIs = slices.Sorted(slices.Values(m.RedirectURIs))
 	m.GrantTypes = slices.Sorted(slices.Values(m.GrantTypes))
 	m.ResponseTypes = slices.Sorted(slices.Values(m.ResponseTypes))
+	m.PostLogoutRedirectURIs = slices.Sorted(slices.Values(m.PostLogoutRedirectURIs))
 	m.Contacts = slices.Sorted(slices.Values(m.Contacts))
 	data, err := m.MarshalJSON()
 	if err != nil {

@@ -25,6 +25,9 @@ type Policy struct {
 	// RS256 accepts RS256 for ID tokens and userinfo, beside ES256: there is a
 	// key for it.
 	RS256 bool
+	// LoopbackIssuer is for a server on a loopback address: it can reach clients
+	// there.
+	LoopbackIssuer bool
 }
 
 // Parse reads the body of a registration request and returns the metadata that
@@ -42,7 +45,7 @@ func Parse(body []byte, policy Policy) (*Metadata, error) {
 	r := reader{doc: doc, policy: policy}
 	steps := []func() error{
 		r.application, r.authMethod, r.algorithms, r.grantTypes, r.responseTypes,
-		r.clientURI, r.otherURIs, r.redirectURIs, r.texts, r.localized,
+		r.clientURI, r.otherURIs, r.redirectURIs, r.logout, r.texts, r.localized,
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {

@@ -87,6 +87,17 @@ func (r *reader) redirectURIs() error {
 	if len(uris) == 0 && slices.Contains(r.m.GrantTypes, AuthorizationCode) {
 		return &Error{InvalidRedirectURI, "redirect_uris", "redirect_uris is missing or empty: the grant type authorization_code needs at least one"}
 	}
+	for _, uri := range uris {
+		if err := redirect.Validate(uri, r.redirectRules()); err != nil {
+			return &Error{InvalidRedirectURI, "redirect_uris", err.Error()}
+		}
+	}
+	r.m.RedirectURIs = uris
+	return nil
+}
+
+// redirectRules are the rules for the client's redirect URIs.
+func (r *reader) redirectRules() redirect.Rules {
 	rules := redirect.Rules{
 		Type:         r.m.ApplicationType,
 		ClientURI:    r.client,
@@ -96,11 +107,5 @@ func (r *reader) redirectURIs() error {
 	if r.policy.Configured {
 		rules.ClientURI = nil
 	}
-	for _, uri := range uris {
-		if err := redirect.Validate(uri, rules); err != nil {
-			return &Error{InvalidRedirectURI, "redirect_uris", err.Error()}
-		}
-	}
-	r.m.RedirectURIs = uris
-	return nil
+	return rules
 }

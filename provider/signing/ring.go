@@ -40,7 +40,8 @@ type Ring struct {
 // keys are ready to be used and never changed.
 type keys struct {
 	version string // tells whether the database has others
-	signers map[string]jose.Signer
+	signers map[string]jose.SigningKey
+	public  jose.JSONWebKeySet
 	jwks    []byte
 }
 
@@ -98,24 +99,19 @@ func versionOf(stored []store.SigningKey) string {
 }
 
 func prepare(stored []store.SigningKey) (*keys, error) {
-	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
-	ready := &keys{signers: map[string]jose.Signer{}}
+	ready := &keys{signers: map[string]jose.SigningKey{}, public: jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}}
 	for _, k := range stored {
 		private, err := open(k)
 		if err != nil {
 			return nil, err
 		}
-		set.Keys = append(set.Keys, private.Public())
-		if k.State != store.KeyActive {
-			continue
-		}
-		key := jose.SigningKey{Algorithm: jose.SignatureAlgorithm(k.Alg), Key: private}
-		if ready.signers[k.Alg], err = jose.NewSigner(key, (&jose.SignerOptions{}).WithType("JWT")); err != nil {
-			return nil, fmt.Errorf("use signing key %s: %w", k.KID, err)
+		ready.public.Keys = append(ready.public.Keys, private.Public())
+		if k.State == store.KeyActive {
+			ready.signers[k.Alg] = jose.SigningKey{Algorithm: jose.SignatureAlgorithm(k.Alg), Key: private}
 		}
 	}
 	var err error
-	if ready.jwks, err = json.Marshal(set); err != nil {
+	if ready.jwks, err = json.Marshal(ready.public); err != nil {
 		return nil, fmt.Errorf("encode the key set: %w", err)
 	}
 	return ready, nil
@@ -126,19 +122,27 @@ func prepare(stored []store.SigningKey) (*keys, error) {
 func (r *Ring) JWKS() []byte { return r.keys.Load().jwks }
 
 // Signs tells whether there is a key that signs with an algorithm.
-func (r *Ring) Signs(alg string) bool { return r.keys.Load().signers[alg] != nil }
+func (r *Ring) Signs(alg string) bool {
+	_, ok := r.keys.Load().signers[alg]
+	return ok
+}
 
-// Sign makes a compact JWS of a payload. The first key of an algorithm can be
-// seconds old and another server's, so one that is missing is looked for.
-func (r *Ring) Sign(ctx context.Context, alg string, payload []byte) (string, error) {
+// Sign makes a compact JWS of a payload, whose type (the header typ) keeps it
+// from being taken for another. The first key of an algorithm can be seconds old
+// and another server's, so one that is missing is looked for.
+func (r *Ring) Sign(ctx context.Context, alg string, typ Type, payload []byte) (string, error) {
 	if !r.Signs(alg) {
 		if err := r.reload(ctx); err != nil {
 			return "", err
 		}
 	}
-	signer := r.keys.Load().signers[alg]
-	if signer == nil {
+	key, ok := r.keys.Load().signers[alg]
+	if !ok {
 		return "", fmt.Errorf("sign with %q: there is no key", alg)
+	}
+	signer, err := jose.NewSigner(key, (&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
+	if err != nil {
+		return "", fmt.Errorf("sign with %s: %w", alg, err)
 	}
 	signed, err := signer.Sign(payload)
 	if err != nil {

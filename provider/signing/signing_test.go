@@ -108,7 +108,7 @@ func published(t *testing.T, r *signing.Ring) []string {
 // signer is the id of the key that a server signs with.
 func signer(t *testing.T, r *signing.Ring, alg string) string {
 	t.Helper()
-	token, err := r.Sign(t.Context(), alg, []byte("{}"))
+	token, err := r.Sign(t.Context(), alg, signing.JWT, []byte("{}"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +256,7 @@ func TestRSAKey(t *testing.T) {
 		if here.Signs(signing.RS256) {
 			f.t.Error("the start waited for an RSA key")
 		}
-		if _, err := here.Sign(f.t.Context(), signing.RS256, []byte("{}")); err == nil {
+		if _, err := here.Sign(f.t.Context(), signing.RS256, signing.JWT, []byte("{}")); err == nil {
 			f.t.Error("signed without a key")
 		}
 		f.turn(here)
