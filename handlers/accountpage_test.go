@@ -205,6 +205,6 @@ func TestAccountIsAdvertised(t *testing.T) {
 		if a.Status != http.StatusSeeOther || a.Header.Get("Location") != want {
 			t.Errorf("status %d to %q", a.Status, a.Header.Get("Location"))
 		}
-		expectPageHeaders(t, a.Header)
+		expectCORS(t, a)
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"keymaker/internal/harness"
 )
@@ -62,6 +63,10 @@ var webAnswers = []struct {
 	{"A-30: an unknown well-known", http.MethodGet, "/.well-known/nothing", "", "", 404},
 	{"A-30: the client well-known", http.MethodGet, "/.well-known/matrix/client", "", "", 200},
 	{"A-30: the issuer", http.MethodGet, issuerPath, "", "", 200},
+	{"A-30: WebFinger", http.MethodGet, webfingerPath + "?resource=acct:alice@example.org", "", "", 200},
+	{"A-30: WebFinger of another server", http.MethodGet, webfingerPath + "?resource=acct:alice@example.com", "", "", 404},
+	{"A-30: WebFinger of nothing", http.MethodGet, webfingerPath, "", "", 400},
+	{"A-30: change-password", http.MethodGet, "/.well-known/change-password", "", "", 303},
 	{"A-31: a registration", http.MethodPost, registerPath, "application/json", harness.WebClient, 201},
 	{"A-31: a refused registration", http.MethodPost, registerPath, "application/json", "{}", 400},
 	{"A-31: a registration by another method", http.MethodGet, registerPath, "", "", 405},
@@ -70,6 +75,10 @@ var webAnswers = []struct {
 	{"A-32 A-39 D-05: a token request by GET", http.MethodGet, tokenPath, "", "", 405},
 	{"A-33: a revocation", http.MethodPost, revokePath, form, "token=nonsense", 200},
 	{"A-33 A-39: a refused revocation", http.MethodPost, revokePath, form, "", 400},
+	{"A-34 A-39: a refused device authorization", http.MethodPost, deviceAuthorizationPath, form, "", 400},
+	{"A-34 A-39: a device authorization of an unknown client", http.MethodPost, deviceAuthorizationPath, form, "client_id=nobody&scope=openid", 401},
+	{"A-34: a device authorization by another method", http.MethodGet, deviceAuthorizationPath, "", "", 405},
+	{"A-34 A-39: a refused poll", http.MethodPost, tokenPath, form, "grant_type=urn:ietf:params:oauth:grant-type:device_code", 400},
 	{"A-35: the key set", http.MethodGet, jwksPath, "", "", 200},
 	{"A-35 A-39: userinfo without a token", http.MethodGet, userinfoPath, "", "", 401},
 	{"A-39: whoami without a token", http.MethodGet, whoamiPath, "", "", 401},
@@ -106,6 +115,7 @@ func TestCORS(t *testing.T) {
 func TestCORSOfSuccesses(t *testing.T) {
 	e := harness.Start(t)
 	id, _ := e.Register(harness.WebClient)
+	device, _ := e.Register(deviceOnly)
 	g := approved(e, id, "openid "+harness.ScopeStable+"CORSDEVICE")
 	tokens := e.LogInWith(e.NewRequest(id, "openid "+harness.ScopeStable+"CORSREFRESH"), "alice")
 	tests := []struct {
@@ -115,6 +125,9 @@ func TestCORSOfSuccesses(t *testing.T) {
 		{"A-32: a code exchange", func(e *harness.Env) harness.Answer { return e.Form(tokenPath, g.values()) }},
 		{"A-32: a refresh", func(e *harness.Env) harness.Answer { return e.Refresh(id, tokens.Refresh) }},
 		{"A-35: userinfo", func(e *harness.Env) harness.Answer { return e.As(tokens.Access, http.MethodGet, userinfoPath, "") }},
+		{"A-34: a device authorization", func(e *harness.Env) harness.Answer {
+			return e.Form(deviceAuthorizationPath, url.Values{"client_id": {device}, "scope": {harness.ScopeStable + "CORSTV"}})
+		}},
 		{"A-39: whoami", func(e *harness.Env) harness.Answer { return e.WhoAmI(tokens.Access) }},
 		{"A-33: a revocation", func(e *harness.Env) harness.Answer { return e.Form(revokePath, url.Values{"token": {tokens.Access}}) }},
 	}
@@ -148,6 +161,11 @@ func TestCORSIsNotForPagesAndServers(t *testing.T) {
 		{"A-37: the SSO redirect to a provider", http.MethodGet, 303, ssoPath + "/" + e.IDP.ClientID + "?redirectUrl=https%3A%2F%2Fapp.example.com%2F"},
 		{"A-37: the provider's callback", http.MethodGet, 403, callback + "?code=x&state=y"},
 		{"A-37: the legacy confirmation", http.MethodGet, 403, "/_matrix/client/unstable/login/sso/confirm?oidc_req_id=x"},
+		{"A-37: the account", http.MethodGet, 303, accountPath},
+		{"A-37: the page for a user code", http.MethodGet, 200, devicePagePath},
+		{"A-37: a user code", http.MethodPost, 403, devicePagePath},
+		{"A-37: the consent for a device", http.MethodGet, 403, devicePagePath + "/consent?oidc_req_id=x"},
+		{"A-37: an answer to it", http.MethodPost, 403, devicePagePath + "/consent"},
 		{"A-37: a page that is not there", http.MethodGet, 404, "/nothing"},
 		{"A-36: introspection", http.MethodPost, 400, "/_tuwunel/oidc/introspect"},
 		{"A-36: introspection at Synapse's path", http.MethodPost, 400, "/oauth2/introspect"},
@@ -191,6 +209,28 @@ func TestPreflightsSpendNothing(t *testing.T) {
 		}
 		if a.Status != http.StatusTooManyRequests {
 			t.Fatalf("status %d after %d registrations: %s", a.Status, burst+1, a.Body)
+		}
+		expectCORS(t, a)
+	})
+	e.Clock.Advance(time.Minute)
+	device, _ := e.Register(deviceOnly)
+	flow := url.Values{"client_id": {device}, "scope": {harness.ScopeStable + "PREFLIGHT"}}
+	t.Run("A-34 A-39: preflights do not count as device authorizations", func(t *testing.T) {
+		e := e.For(t)
+		for range 2 * burst {
+			e.Do(http.MethodOptions, deviceAuthorizationPath, map[string]string{"Origin": webOrigin}, "")
+		}
+		expectStatus(e, e.Form(deviceAuthorizationPath, flow), http.StatusOK)
+	})
+	t.Run("A-34 A-39 G-08: too many device authorizations are refused so that every origin can read it", func(t *testing.T) {
+		e := e.For(t)
+		var a harness.Answer
+		for range burst + 1 {
+			a = e.Form(deviceAuthorizationPath, flow)
+		}
+		harness.ExpectOAuthError(t, a, http.StatusTooManyRequests, "slow_down")
+		if a.Header.Get("Retry-After") == "" {
+			t.Error("there is no Retry-After")
 		}
 		expectCORS(t, a)
 	})

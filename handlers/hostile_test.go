@@ -120,7 +120,7 @@ func TestHostileQueriesAndPaths(t *testing.T) {
 			{"H-03: the account, provider", "/_tuwunel/oidc/account?idp_id=%s&switch=%s", true},
 			{"A-23: WebFinger, resource", "/.well-known/webfinger?resource=%s", false},
 			{"A-23: WebFinger, account", "/.well-known/webfinger?resource=acct:alice@%s&rel=%s", false},
-			{"A-24: change-password", "/.well-known/change-password?%s=%s", true},
+			{"A-24: change-password", "/.well-known/change-password?%s=%s", false},
 			{"A-22: metadata", "/.well-known/openid-configuration?%s=%s", false},
 			{"F-33: the key set", "/_tuwunel/oidc/jwks?%s", false},
 			{"F-20: userinfo", "/_tuwunel/oidc/userinfo?access_token=%s", false},

@@ -244,12 +244,22 @@ func TestMatrixPathsThatAreNotThere(t *testing.T) {
 	absent := []struct{ method, path string }{
 		{"POST", v3 + "/account/password"}, {"POST", v3 + "/account/password/email/requestToken"}, {"POST", v3 + "/account/password/msisdn/requestToken"},
 		{"POST", v3 + "/account/deactivate"}, {"POST", threepidsPath}, {"POST", threepidsPath + "/add"}, {"POST", threepidsPath + "/delete"},
-		{"POST", threepidsPath + "/email/requestToken"}, {"DELETE", devicesPath + "/NOTHERE"}, {"POST", v3 + "/delete_devices"},
+		{"POST", threepidsPath + "/email/requestToken"}, {"POST", threepidsPath + "/msisdn/requestToken"}, {"POST", "/_matrix/client/r0/account/password"},
+		{"POST", "/_matrix/client/unstable/org.matrix.msc3882/login/get_token"}, {"POST", v3 + "/login/get_token"},
+		{"DELETE", devicesPath + "/NOTHERE"}, {"POST", v3 + "/delete_devices"},
 		{"POST", "/_matrix/client/v1/login/get_token"}, {"POST", v3 + "/register"}, {"POST", v3 + "/user/@alice:example.org/openid/request_token"},
 	}
 	for _, tt := range absent {
 		t.Run("K-10 I-12: "+tt.method+" "+tt.path+" is not there", func(t *testing.T) {
 			harness.ExpectMatrixError(t, e.For(t).As(tokens.Access, tt.method, tt.path, "{}"), http.StatusNotFound, "M_UNRECOGNIZED")
+		})
+	}
+	for _, tt := range []struct{ method, path, body string }{
+		{"GET", threepidsPath, ""}, {"GET", whoamiPath, ""}, {"GET", devicesPath, ""}, {"GET", devicesPath + "/NOTHERE", ""},
+		{"PUT", devicesPath + "/NOTHERE", `{"display_name":"Mine"}`},
+	} {
+		t.Run("K-10: "+tt.method+" "+tt.path+" is there", func(t *testing.T) {
+			harness.ExpectJSON(t, e.For(t).As(tokens.Access, tt.method, tt.path, tt.body), http.StatusOK)
 		})
 	}
 	t.Run("K-10: and no device was deleted", func(t *testing.T) {
@@ -281,6 +291,29 @@ func TestMatrixPathsThatAreNotThere(t *testing.T) {
 		if a := e.For(t).As(tokens.Access, http.MethodHead, whoamiPath, ""); a.Status != http.StatusOK || len(a.Body) != 0 {
 			t.Errorf("status %d, body %q", a.Status, a.Body)
 		}
+	})
+}
+
+func TestTokensInTheQuery(t *testing.T) {
+	e := harness.Start(t)
+	tokens := e.LogIn("alice", "INQUERY")
+	for _, tt := range []struct{ method, path string }{
+		{"GET", devicesPath}, {"PUT", devicesPath + "/INQUERY"}, {"POST", logoutPath}, {"POST", logoutPath + "/all"}, {"GET", capabilitiesPath},
+	} {
+		t.Run("K-06: a token in the query is not seen by "+tt.method+" "+tt.path, func(t *testing.T) {
+			a := e.For(t).Do(tt.method, tt.path+"?access_token="+tokens.Access, map[string]string{"Content-Type": "application/json"}, "{}")
+			harness.ExpectMatrixError(t, a, http.StatusUnauthorized, "M_MISSING_TOKEN")
+		})
+	}
+	for _, path := range []string{"/oauth2/introspect", revokePath} {
+		t.Run("K-06: nor by POST "+path, func(t *testing.T) {
+			header := map[string]string{"Content-Type": form, "Authorization": "Bearer " + harness.HomeserverSecret}
+			a := e.For(t).Do(http.MethodPost, path+"?token="+tokens.Access, header, "")
+			harness.ExpectOAuthError(t, a, http.StatusBadRequest, "invalid_request")
+		})
+	}
+	t.Run("K-06: and the token still works where it belongs", func(t *testing.T) {
+		expectAlive(t, e.For(t), tokens.Access)
 	})
 }
 

@@ -77,7 +77,7 @@ func (s *Server) oauthRoutes() []route {
 		{discoveryPath, oauthAPI, metadata},
 		{"/.well-known/oauth-authorization-server", oauthAPI, metadata},
 		{"/.well-known/webfinger", matrixAPI, get(s.webfinger)},
-		{"/.well-known/change-password", entry, get(s.changePassword)},
+		{"/.well-known/change-password", matrixAPI, get(s.changePassword)},
 		{"/_matrix/client/v1/auth_metadata", matrixAPI, metadata},
 		{"/_matrix/client/unstable/org.matrix.msc2965/auth_metadata", matrixAPI, metadata},
 		{"/_matrix/client/v1/auth_issuer", matrixAPI, issuer},

@@ -1,0 +1,173 @@
+package handlers_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"keymaker/internal/demoidp/demoidptest"
+	"keymaker/internal/harness"
+)
+
+// beginWith starts a device grant with further parameters.
+func beginWith(e *harness.Env, more url.Values) deviceFlow {
+	e.T.Helper()
+	id, _ := e.Register(deviceOnly)
+	values := url.Values{"client_id": {id}, "scope": {harness.ScopeStable + "AAABBBCCCDDD"}}
+	for name, list := range more {
+		values[name] = list
+	}
+	a := e.Form(deviceAuthorizationPath, values)
+	expectStatus(e, a, http.StatusOK)
+	return deviceFlow{id, a.Text("device_code"), a.Text("user_code"), a.Text("verification_uri_complete")}
+}
+
+func TestDeviceGrantIgnores(t *testing.T) {
+	var asked []string
+	e := harness.Start(t, func(o *harness.Options) {
+		o.Provider = "forward_action_prompt = true"
+		o.IDP = func(p *demoidptest.Options) {
+			p.Wrap = func(provider http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if q := r.URL.Query(); q.Has("code_challenge") {
+						asked = append(asked, q.Get("prompt"))
+					}
+					provider.ServeHTTP(w, r)
+				})
+			}
+		}
+	})
+	tests := []struct {
+		name string
+		more url.Values
+	}{
+		{"C-43 G-06: prompt=create", url.Values{"prompt": {"create"}}},
+		{"C-43 G-06: prompt=login create", url.Values{"prompt": {"login create"}}},
+		{"G-07: a login_hint of a user", url.Values{"login_hint": {"mxid:@bob:example.org"}}},
+		{"G-07: a login_hint of anything", url.Values{"login_hint": {"<script>\u202e"}}},
+		{"G-07: an empty login_hint", url.Values{"login_hint": {""}}},
+		{"G-01: a parameter that nobody knows", url.Values{"frobnicate": {"yes"}}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name+" changes nothing", func(t *testing.T) {
+			e := e.For(t)
+			asked = nil
+			d := beginWith(e, tt.more)
+			b := e.NewBrowser()
+			page := enter(e, b, d.userCode, "alice")
+			expectPage(t, page, http.StatusOK, "@alice:example.org")
+			if !slices.Equal(asked, []string{""}) {
+				t.Errorf("the provider was asked for the prompts %q", asked)
+			}
+			b.Decide(page, "approve")
+			expectStatus(e, d.poll(e), http.StatusOK)
+		})
+	}
+}
+
+func TestDeviceApproval(t *testing.T) {
+	e := harness.Start(t)
+	t.Run("G-10 G-13: before the sign-in nobody learns what a code is for, or whether it is one", func(t *testing.T) {
+		e := e.For(t)
+		d := begin(e)
+		typed := func(code string) string {
+			b := e.NewBrowser()
+			entry := b.Visit(devicePagePath)
+			p := b.Post(entry, devicePagePath, url.Values{"csrf_token": {entry.Input("csrf_token")}, "user_code": {code}})
+			expectPage(t, p, http.StatusOK, "Choose how you want to sign in.")
+			return p.Text()
+		}
+		if good, bad := typed(d.userCode), typed("BBBB-BBBB"); good != bad || strings.Contains(good, "My TV") {
+			t.Errorf("a good code shows\n%s\nand another\n%s", good, bad)
+		}
+	})
+	t.Run("G-10: the page says in words what is granted, and what a stranger's code does", func(t *testing.T) {
+		e := e.For(t)
+		page := enter(e, e.NewBrowser(), begin(e).userCode, "alice")
+		for _, says := range []string{
+			"use Matrix as you: read and send messages, and change your rooms and contacts", "Whoever sent you this code or link gets your account.",
+			"Your device must show this code:", e.Clock.Now().UTC().Format("2006-01-02 15:04 UTC"), "Approve Cancel",
+		} {
+			expectPage(t, page, http.StatusOK, says)
+		}
+	})
+	t.Run("G-10 C-60: opening the page again grants nothing, and neither does the link of somebody who has signed in", func(t *testing.T) {
+		e := e.For(t)
+		d := begin(e)
+		b := e.NewBrowser()
+		page := enter(e, b, d.userCode, "alice")
+		expectPage(t, b.Visit(page.Request.URL.RequestURI()), http.StatusOK, d.userCode)
+		expectPage(t, b.Visit(page.Request.URL.RequestURI()+"&decision=approve"), http.StatusOK, d.userCode)
+		expectPage(t, b.Visit(d.complete), http.StatusOK, "Enter the code that your device shows.")
+		harness.ExpectOAuthError(t, d.poll(e), http.StatusBadRequest, "authorization_pending")
+	})
+	t.Run("G-10 C-69: it is answered once", func(t *testing.T) {
+		e := e.For(t)
+		d := begin(e)
+		b := e.NewBrowser()
+		page := enter(e, b, d.userCode, "alice")
+		expectPage(t, b.Decide(page, "cancel"), http.StatusOK, "Cancelled")
+		expectPage(t, b.Decide(page, "approve"), http.StatusConflict, "This sign-in is already finished")
+		harness.ExpectOAuthError(t, d.poll(e), http.StatusBadRequest, "access_denied")
+	})
+	t.Run("G-26 D-10: the tokens come as those of a code do", func(t *testing.T) {
+		e := e.For(t)
+		d := begin(e)
+		b := e.NewBrowser()
+		expectPage(t, b.Decide(enter(e, b, d.userCode, "alice"), "approve"), http.StatusOK, "Your device is connected")
+		a := d.poll(e)
+		harness.ExpectJSON(t, a, http.StatusOK)
+		if expires, ok := a.JSON()["expires_in"].(float64); !ok || expires <= 0 || a.Text("token_type") != "Bearer" || a.Text("refresh_token") == "" || a.Text("scope") == "" {
+			t.Errorf("the answer is %s", a.Body)
+		}
+		expectAlive(t, e, a.Text("access_token"))
+	})
+	t.Run("G-24 G-28: another client gets nothing of a grant that was just redeemed", func(t *testing.T) {
+		e := e.For(t)
+		d := begin(e)
+		b := e.NewBrowser()
+		b.Decide(enter(e, b, d.userCode, "alice"), "approve")
+		first := d.poll(e)
+		expectStatus(e, first, http.StatusOK)
+		thief := d
+		thief.clientID, _ = e.Register(strings.Replace(deviceOnly, "My TV", "A thief", 1))
+		harness.ExpectOAuthError(t, thief.poll(e), http.StatusBadRequest, "invalid_grant")
+		expectAlive(t, e, first.Text("access_token"))
+	})
+}
+
+func TestDeviceApprovalAtAProvider(t *testing.T) {
+	second := demoidptest.Start(t, func(o *demoidptest.Options) { o.ClientID = "second" })
+	e := harness.Start(t, func(o *harness.Options) {
+		o.Extra = fmt.Sprintf("[[global.identity_provider]]\nbrand = \"Second\"\nclient_id = %q\nclient_secret = %q\nissuer_url = %q\n",
+			second.ClientID, second.ClientSecret, second.Issuer)
+	})
+	second.SetRedirectURIs(e.URL + "/_matrix/client/unstable/login/sso/callback/second")
+	e.Origins = []string{second.Issuer}
+	for place, provider := range []string{e.IDP.ClientID, "second"} {
+		t.Run("G-15: the tokens are of whoever approved, at the provider that was used: "+provider, func(t *testing.T) {
+			e := e.For(t)
+			d := begin(e)
+			b := e.NewBrowser()
+			entry := b.Visit(devicePagePath)
+			choice := b.Post(entry, devicePagePath, url.Values{"csrf_token": {entry.Input("csrf_token")}, "user_code": {d.userCode}})
+			page := b.SignIn(follow(t, b, choice, place), []string{"alice", "bob"}[place])
+			expectPage(t, b.Decide(page, "approve"), http.StatusOK, "Your device is connected")
+			who := e.WhoAmI(d.poll(e).Text("access_token"))
+			user := []string{"alice", "bob"}[place]
+			if who.Text("user_id") != "@"+user+":example.org" {
+				t.Errorf("whoami: %s", who.Body)
+			}
+			var recorded string
+			if err := database(e).QueryRowContext(t.Context(), "SELECT provider_id FROM devices WHERE localpart = ?", user).Scan(&recorded); err != nil {
+				t.Fatal(err)
+			}
+			if recorded != provider {
+				t.Errorf("recorded is %q", recorded)
+			}
+		})
+	}
+}
