@@ -6,6 +6,28 @@ import (
 	"keymaker/provider/redirect"
 )
 
+func TestOpensApp(t *testing.T) {
+	tests := []struct {
+		name, uri string
+		client    redirect.ApplicationType
+		want      bool
+	}{
+		{"a private-use scheme", "com.example.app:/callback", redirect.Native, true},
+		{"a claimed https address", "https://app.example.com/callback", redirect.Native, true},
+		{"a web address", "https://app.example.com/callback", redirect.Web, false},
+		{"a loopback address", "http://127.0.0.1:4711/callback", redirect.Native, false},
+		{"[::1]", "http://[::1]/callback", redirect.Native, false},
+		{"a scheme that runs code", "javascript:alert(1)", redirect.Native, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := redirect.OpensApp(tt.uri, tt.client); got != tt.want {
+				t.Errorf("OpensApp = %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestDisplay(t *testing.T) {
 	tests := []struct {
 		name, uri, host, origin string
