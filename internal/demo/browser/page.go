@@ -41,6 +41,20 @@ func (p *Page) FormTo(action string) *Form {
 	return nil
 }
 
+// Links are where the links of the page lead, in the order of the page.
+func (p *Page) Links() []*url.URL {
+	var links []*url.URL
+	for n := range p.root.Descendants() {
+		if n.Type != html.ElementNode || n.Data != "a" {
+			continue
+		}
+		if to, err := p.URL.Parse(attribute(n, "href")); err == nil {
+			links = append(links, to)
+		}
+	}
+	return links
+}
+
 func readForm(n *html.Node) *Form {
 	f := &Form{Values: url.Values{}, action: attribute(n, "action"), fields: map[string]bool{}}
 	for field := range n.Descendants() {

@@ -1,0 +1,208 @@
+package realclients_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"keymaker/internal/demoidp/demoidptest"
+	"keymaker/internal/realclients"
+)
+
+const (
+	variable = "KEYMAKER_TEST_NODE_CLIENTS"
+	// patience is how long a script may take.
+	patience = 3 * time.Minute
+	// readiness is how long the server may take to start.
+	readiness = 30 * time.Second
+)
+
+var (
+	repository, _ = filepath.Abs("../..")
+	clients       = filepath.Join(repository, "testdata", "clients")
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(variable) == "" {
+		fmt.Println("Node clients were not tested: " + variable + " is not set")
+	}
+	os.Exit(m.Run())
+}
+
+// TestScripts runs every script of every client library, each against a server
+// and an identity provider of its own.
+func TestScripts(t *testing.T) {
+	if os.Getenv(variable) == "" {
+		return
+	}
+	binary := build(t)
+	scripts, err := filepath.Glob(filepath.Join(clients, "*", "*.mjs"))
+	if err != nil || len(scripts) == 0 {
+		t.Fatalf("no script below %s: %v", clients, err)
+	}
+	for _, script := range scripts {
+		name, err := filepath.Rel(clients, script)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(strings.TrimSuffix(name, ".mjs"), func(t *testing.T) {
+			t.Parallel()
+			folder := filepath.Dir(script)
+			if _, err := os.Stat(filepath.Join(folder, "node_modules")); err != nil {
+				t.Fatalf("run npm ci in %s first", folder)
+			}
+			k := serve(t, binary, folder)
+			person := httptest.NewServer(&realclients.Person{})
+			t.Cleanup(person.Close)
+			k.run(t, script, person.URL)
+		})
+	}
+}
+
+// keymaker is a running server.
+type keymaker struct {
+	url string
+	log *output
+}
+
+// serverName is the Matrix server name of every server.
+const serverName = "example.org"
+
+// run runs a script, which must come to its end.
+func (k *keymaker) run(t *testing.T, script, person string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "node", filepath.Base(script))
+	cmd.Dir = filepath.Dir(script)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "KEYMAKER=" + k.url, "PERSON=" + person, "SERVER_NAME=" + serverName}
+	said, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s\nthe server's log:\n%s", filepath.Base(script), err, said, k.log)
+	}
+	for line := range strings.Lines(string(said)) {
+		if strings.HasPrefix(line, "ok: ") {
+			t.Log(strings.TrimSpace(line))
+		}
+	}
+	if !strings.Contains(string(said), "\nok: ") {
+		t.Errorf("the script did nothing:\n%s", said)
+	}
+}
+
+// build builds the program as the README says.
+func build(t *testing.T) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "keymaker")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".")
+	cmd.Dir = repository
+	if said, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, said)
+	}
+	return binary
+}
+
+// serve starts the program until the test ends, when it must stop in order. A
+// file global.toml in the folder of the script adds to [global].
+func serve(t *testing.T, binary, folder string) *keymaker {
+	t.Helper()
+	port := freePort(t)
+	k := &keymaker{url: fmt.Sprintf("http://127.0.0.1:%d", port), log: &output{}}
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), binary, "serve", "--config", configure(t, k.url, port, folder))
+	cmd.Dir, cmd.Stdout, cmd.Stderr = t.TempDir(), k.log, k.log
+	cmd.Env = []string{"HOME=" + t.TempDir()}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+		if err := <-ended; err != nil {
+			t.Errorf("the server ended: %v\n%s", err, k.log)
+		}
+	})
+	deadline := time.Now().Add(readiness)
+	for !ready(k.url) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the server does not answer:\n%s", k.log)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return k
+}
+
+// configure starts an identity provider for the server and writes the server's
+// configuration file.
+func configure(t *testing.T, issuer string, port int, folder string) string {
+	t.Helper()
+	idp := demoidptest.Start(t, func(o *demoidptest.Options) {
+		o.RedirectURIs = []string{issuer + "/_matrix/client/unstable/login/sso/callback/" + o.ClientID}
+	})
+	more, err := os.ReadFile(filepath.Join(folder, "global.toml"))
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf("[global]\nserver_name = %q\nport = %d\n%s\n[global.well_known]\nclient = %q\n"+
+		"[[global.identity_provider]]\nbrand = \"demo\"\nclient_id = %q\nclient_secret = %q\nissuer_url = %q\n",
+		serverName, port, more, issuer, idp.ClientID, idp.ClientSecret, idp.Issuer)
+	path := filepath.Join(t.TempDir(), "keymaker.toml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func ready(server string) bool {
+	response, err := http.Get(server + "/readyz")
+	if err != nil {
+		return false
+	}
+	_ = response.Body.Close()
+	return response.StatusCode == http.StatusOK
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	address, ok := l.Addr().(*net.TCPAddr)
+	if !ok {
+		t.Fatal("no TCP address")
+	}
+	return address.Port
+}
+
+// output is what a process says, while it speaks.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+// String is everything so far.
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
