@@ -54,7 +54,7 @@ func TestClientAuthentication(t *testing.T) {
 		{"D-61: Basic without a colon", publicID, "Basic " + base64.StdEncoding.EncodeToString([]byte(publicID)), nil, 401, "invalid_client"},
 		{"D-61: Basic with NUL", publicID, "Basic " + base64.StdEncoding.EncodeToString([]byte("\x00:x")), nil, 401, "invalid_client"},
 		{"D-61: Basic with bytes that are no UTF-8", publicID, "Basic " + base64.StdEncoding.EncodeToString([]byte("\xff%ff:x")), nil, 401, "invalid_client"},
-		{"D-61: a client assertion", basicID, "", []string{"client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", "client_assertion", "e30.e30."}, 401, "invalid_client"},
+		{"D-61: an assertion of a client with basic", basicID, "", []string{"client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", "client_assertion", "e30.e30."}, 401, "invalid_client"},
 	}
 	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -146,14 +146,17 @@ func TestMetadataFields(t *testing.T) {
 			}
 		}},
 		{"A-03n D-62: token_endpoint_auth_methods_supported", func(t *testing.T) {
-			list(t, "token_endpoint_auth_methods_supported", "none", "client_secret_basic", "client_secret_post")
+			list(t, "token_endpoint_auth_methods_supported", "none", "client_secret_basic", "client_secret_post", "private_key_jwt")
+			list(t, "token_endpoint_auth_signing_alg_values_supported", "ES256", "RS256", "PS256", "EdDSA")
 		}},
 		{"A-03o: revocation_endpoint_auth_methods_supported is stated", func(t *testing.T) {
-			list(t, "revocation_endpoint_auth_methods_supported", "none", "client_secret_basic", "client_secret_post")
+			list(t, "revocation_endpoint_auth_methods_supported", "none", "client_secret_basic", "client_secret_post", "private_key_jwt")
+			list(t, "revocation_endpoint_auth_signing_alg_values_supported", "ES256", "RS256", "PS256", "EdDSA")
 		}},
 		{"A-03p: introspection has no public clients", func(t *testing.T) {
 			endpoint(t, "introspection_endpoint", "/_tuwunel/oidc/introspect")
-			list(t, "introspection_endpoint_auth_methods_supported", "client_secret_basic", "client_secret_post")
+			list(t, "introspection_endpoint_auth_methods_supported", "client_secret_basic", "client_secret_post", "private_key_jwt")
+			list(t, "introspection_endpoint_auth_signing_alg_values_supported", "ES256", "RS256", "PS256", "EdDSA")
 		}},
 		{"A-03q: jwks_uri", func(t *testing.T) { endpoint(t, "jwks_uri", "/_tuwunel/oidc/jwks") }},
 		{"A-03r: userinfo_endpoint", func(t *testing.T) { endpoint(t, "userinfo_endpoint", "/_tuwunel/oidc/userinfo") }},

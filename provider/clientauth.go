@@ -42,10 +42,14 @@ func (p *Provider) authenticateClient(ctx context.Context, r *http.Request) (fos
 	return p.fosite.AuthenticateClient(ctx, r, r.PostForm)
 }
 
-// asRegistered is fosite's authentication of a client with a rule that it
-// lacks: a client without a secret does not use Basic, not even with an empty
-// password.
+// asRegistered is fosite's authentication of a client with what it lacks: a
+// client without a secret does not use Basic, not even with an empty password,
+// and assertions are verified by this server's clock and remembered by its
+// store.
 func (p *Provider) asRegistered(ctx context.Context, r *http.Request, form url.Values) (fosite.Client, error) {
+	if form.Get("client_assertion") != "" {
+		return p.byAssertion(ctx, r, form)
+	}
 	client, err := p.fosite.DefaultClientAuthenticationStrategy(ctx, r, form)
 	if err != nil {
 		return nil, err
@@ -64,8 +68,8 @@ func checkCredentials(r *http.Request) *Error {
 	switch {
 	case usesBasic(r):
 		return checkBasic(r)
-	case form.Get("client_assertion") != "" || form.Get("client_assertion_type") != "":
-		return oauthError(http.StatusUnauthorized, "invalid_client", "Client assertions are not supported: use client_secret_basic, client_secret_post or none.")
+	case hasAssertion(r):
+		return checkAssertion(form)
 	case form.Get("client_id") == "":
 		return invalidRequest("The client_id is missing.")
 	}
@@ -84,7 +88,7 @@ func checkBasic(r *http.Request) *Error {
 	id, err := url.QueryUnescape(encoded)
 	inForm := r.PostForm.Get("client_id")
 	switch {
-	case r.PostForm.Get("client_secret") != "" || r.PostForm.Get("client_assertion") != "":
+	case r.PostForm.Get("client_secret") != "" || hasAssertion(r):
 		return invalidRequest("The request authenticates the client twice: use either the Authorization header or the form.")
 	case !ok || err != nil || !utf8.ValidString(id) || strings.ContainsRune(id, 0):
 		return oauthError(http.StatusUnauthorized, "invalid_client", "The Authorization header does not hold a client_id and a secret.")

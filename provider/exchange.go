@@ -21,7 +21,7 @@ type TokenResponse struct {
 	TokenType    string `json:"token_type"`
 	ExpiresIn    int64  `json:"expires_in"` // seconds
 	RefreshToken string `json:"refresh_token,omitempty"`
-	Scope        string `json:"scope"`
+	Scope        string `json:"scope,omitempty"`
 	IDToken      string `json:"id_token,omitempty"`
 }
 
@@ -33,7 +33,11 @@ func (p *Provider) Token(ctx context.Context, r *http.Request) (*TokenResponse, 
 	if err := p.checkTokenRequest(ctx, r); err != nil {
 		return nil, AsError(err)
 	}
-	request, err := p.fosite.NewAccessRequest(ctx, r, &store.Session{})
+	blank := &store.Session{}
+	if r.PostForm.Get("grant_type") == registration.ClientCredentials {
+		blank.Kind = store.OfClient
+	}
+	request, err := p.fosite.NewAccessRequest(ctx, r, blank)
 	if err != nil {
 		return nil, AsError(err)
 	}
@@ -71,6 +75,8 @@ func (p *Provider) checkTokenRequest(ctx context.Context, r *http.Request) error
 		return err
 	}
 	switch grant {
+	case registration.ClientCredentials:
+		return nil
 	case registration.RefreshToken:
 		return p.loadRefresh(ctx, form.Get("refresh_token"))
 	case registration.DeviceCode:
@@ -103,6 +109,9 @@ func (p *Provider) loadRefresh(ctx context.Context, token string) error {
 // and a locked user keeps the session: refusing would end it at the client
 // (conformance D-2B).
 func (p *Provider) admit(ctx context.Context, request fosite.AccessRequester, session *store.Session) error {
+	if session.Kind == store.OfClient {
+		return nil // nobody's account is used
+	}
 	if session.Account.Deactivated {
 		return invalidGrant("The account has been deactivated.")
 	}

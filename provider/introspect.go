@@ -55,6 +55,13 @@ func (p *Provider) MayIntrospect(ctx context.Context, r *http.Request) error {
 // token that works is inactive. No hint is needed to find it (RFC 7662 §2.1).
 // It is one statement; the error wraps store.ErrUnavailable.
 func (p *Provider) Introspect(ctx context.Context, token string) (Introspection, error) {
+	if hash := clientTokenHash(token); hash != nil {
+		answer, err := p.introspectClientToken(ctx, hash)
+		if errors.Is(err, store.ErrNotFound) {
+			return Introspection{}, nil
+		}
+		return answer, err
+	}
 	caller, err := p.Authenticate(ctx, token)
 	if errors.Is(err, ErrUnknownToken) || errors.Is(err, ErrExpiredToken) {
 		return Introspection{}, nil

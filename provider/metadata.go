@@ -3,7 +3,9 @@ package provider
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
+	"keymaker/provider/assertion"
 	"keymaker/provider/registration"
 	"keymaker/provider/scope"
 )
@@ -28,8 +30,11 @@ type metadata struct {
 	GrantTypesSupported              []string `json:"grant_types_supported"`
 	CodeChallengeMethodsSupported    []string `json:"code_challenge_methods_supported"`
 	TokenEndpointAuthMethods         []string `json:"token_endpoint_auth_methods_supported"`
+	TokenEndpointAuthAlgs            []string `json:"token_endpoint_auth_signing_alg_values_supported"`
 	RevocationEndpointAuthMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
+	RevocationEndpointAuthAlgs       []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
 	IntrospectionEndpointAuthMethods []string `json:"introspection_endpoint_auth_methods_supported"`
+	IntrospectionEndpointAuthAlgs    []string `json:"introspection_endpoint_auth_signing_alg_values_supported"`
 	ScopesSupported                  []string `json:"scopes_supported"`
 	SubjectTypesSupported            []string `json:"subject_types_supported"`
 	IDTokenSigningAlgs               []string `json:"id_token_signing_alg_values_supported"`
@@ -58,7 +63,7 @@ func (p *Provider) buildDocuments(languages []string) (documents, error) {
 }
 
 func (p *Provider) buildMetadata(languages []string, rs256 bool) ([]byte, error) {
-	secretMethods := []string{"client_secret_basic", "client_secret_post"}
+	confidential := slices.DeleteFunc(registration.AuthMethods(), func(method string) bool { return method == registration.AuthNone })
 	doc, err := json.Marshal(metadata{
 		Issuer:                p.issuer,
 		AuthorizationEndpoint: p.endpoint("/authorize"), TokenEndpoint: p.endpoint("/token"), RevocationEndpoint: p.endpoint("/revoke"),
@@ -69,8 +74,9 @@ func (p *Provider) buildMetadata(languages []string, rs256 bool) ([]byte, error)
 		ResponseTypesSupported: []string{"code"}, ResponseModesSupported: responseModes(),
 		GrantTypesSupported: registration.GrantTypes(), CodeChallengeMethodsSupported: []string{"S256"},
 		TokenEndpointAuthMethods: registration.AuthMethods(), RevocationEndpointAuthMethods: registration.AuthMethods(),
-		IntrospectionEndpointAuthMethods: secretMethods,
-		ScopesSupported:                  scope.Supported(), SubjectTypesSupported: []string{"public"},
+		IntrospectionEndpointAuthMethods: confidential,
+		TokenEndpointAuthAlgs:            assertion.Algs(), RevocationEndpointAuthAlgs: assertion.Algs(), IntrospectionEndpointAuthAlgs: assertion.Algs(),
+		ScopesSupported: scope.Supported(), SubjectTypesSupported: []string{"public"},
 		IDTokenSigningAlgs: registration.SigningAlgs(rs256), UserinfoSigningAlgs: registration.SigningAlgs(rs256),
 		ClaimsSupported:     []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "sid", "nonce", "at_hash", "name", "preferred_username", "updated_at", "email", "email_verified"},
 		ClaimTypesSupported: []string{"normal"}, UILocalesSupported: languages, AuthorizationResponseIss: true,

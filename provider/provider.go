@@ -47,6 +47,8 @@ type Provider struct {
 	metadata   documents
 	// clients reaches the addresses that clients registered.
 	clients *http.Client
+	// Keys that registered and that configured clients publish.
+	published, configuredKeys *keysets
 }
 
 // tokenSecretSize is the size in bytes of the key that tokens are derived and
@@ -73,6 +75,7 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 	if p.onLoopback() {
 		p.clients = outbound.New(outbound.PublicAndLoopback)
 	}
+	p.published, p.configuredKeys = newKeysets(p.clients, p.clock), newKeysets(outbound.New(outbound.Anywhere), p.clock)
 	if p.metadata, err = p.buildDocuments(o.Languages); err != nil {
 		return nil, err
 	}
@@ -114,6 +117,7 @@ func (p *Provider) compose(key []byte) fosite.OAuth2Provider {
 	return compose.Compose(cfg, store.Fosite{Store: p.store}, strategy,
 		compose.OAuth2AuthorizeExplicitFactory,
 		compose.OAuth2RefreshTokenGrantFactory,
+		clientCredentialsFactory,
 		compose.RFC8628DeviceFactory,
 		compose.RFC8628DeviceAuthorizationTokenFactory,
 		compose.OpenIDConnectExplicitFactory,

@@ -36,7 +36,7 @@ func (p *Provider) Register(ctx context.Context, body []byte, bearer string) ([]
 }
 
 // keep stores accepted metadata. Equal registrations share a client, unless it
-// owns a secret (conformance B-40, B-41).
+// authenticates (conformance B-40, B-41).
 func (p *Provider) keep(ctx context.Context, metadata *registration.Metadata) ([]byte, error) {
 	doc, err := json.Marshal(metadata)
 	if err != nil {
@@ -44,10 +44,11 @@ func (p *Provider) keep(ctx context.Context, metadata *registration.Metadata) ([
 	}
 	n := store.NewClient{ID: store.NewID(p.clock.Now()), Metadata: doc}
 	var plain secret.Text
-	if metadata.Confidential() {
+	if metadata.HasSecret() {
 		plain = secret.Text(secret.Token())
 		n.SecretHash = secret.Hash(plain.Reveal())
-	} else {
+	}
+	if !metadata.Confidential() {
 		n.MetadataHash = secret.Hash(string(metadata.Canonical()))
 	}
 	client, err := p.store.Register(ctx, n)

@@ -25,6 +25,12 @@ func (p *Provider) Revoke(ctx context.Context, r *http.Request) error {
 	if err := p.checkRevoker(ctx, r); err != nil {
 		return err
 	}
+	if hash := clientTokenHash(token); hash != nil {
+		if err := p.store.RemoveClientToken(ctx, hash); err != nil {
+			return AsError(err)
+		}
+		return nil
+	}
 	session, err := p.sessionOfToken(ctx, token)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
@@ -38,10 +44,10 @@ func (p *Provider) Revoke(ctx context.Context, r *http.Request) error {
 	return nil
 }
 
-// checkRevoker authenticates a client that has or presents a secret. A public
+// checkRevoker authenticates a client that has or presents credentials. A public
 // one needs no proof: the token is the proof.
 func (p *Provider) checkRevoker(ctx context.Context, r *http.Request) error {
-	if id := r.PostForm.Get("client_id"); !usesBasic(r) && r.PostForm.Get("client_secret") == "" {
+	if id := r.PostForm.Get("client_id"); !usesBasic(r) && !hasAssertion(r) && r.PostForm.Get("client_secret") == "" {
 		if id == "" {
 			return nil
 		}

@@ -24,6 +24,7 @@ const (
 	prefixCode          = "kmc_"
 	prefixDeviceCode    = "kmd_"
 	prefixAccess        = "kma_"
+	prefixClient        = "kmo_" // an access token of the client's own
 	prefixRefresh       = "kmr_"
 	prefixLegacyRefresh = "kml_"
 	prefixLoginToken    = "kms_"
@@ -95,6 +96,13 @@ func (t *tokens) GenerateAccessToken(_ context.Context, r fosite.Requester) (tok
 	if err != nil {
 		return "", "", err
 	}
+	if session.Kind == store.OfClient {
+		body := secret.Token()
+		session.IssuedAt = t.clock.Now()
+		session.ExpiresAt = session.IssuedAt.Add(t.accessTTL + accessGrace)
+		token = prefixClient + body + checksum(body)
+		return token, string(secret.Hash(token)), nil
+	}
 	var body string
 	body, session.IssuedAt = t.successor(r.GetRequestForm().Get("refresh_token"), session.Rotation)
 	if code := r.GetRequestForm().Get("device_code"); code != "" {
@@ -144,11 +152,17 @@ func (t *tokens) AccessTokenSignature(_ context.Context, token string) string {
 
 // accessHash is the hash of an access token, or nil for anything else.
 func accessHash(token string) []byte {
-	body, ok := strings.CutPrefix(token, prefixAccess)
-	if size := encoding.EncodedLen(sizeSecret); !ok || len(body) != size+8 || checksum(body[:size]) != body[size:] {
+	if !isToken(prefixAccess, token) {
 		return nil
 	}
 	return secret.Hash(token)
+}
+
+// isToken tells whether a text is written as an access token of that prefix.
+func isToken(prefix, token string) bool {
+	body, ok := strings.CutPrefix(token, prefix)
+	size := encoding.EncodedLen(sizeSecret)
+	return ok && len(body) == size+8 && checksum(body[:size]) == body[size:]
 }
 
 // ValidateAccessToken implements oauth2.AccessTokenStrategy. What it returns

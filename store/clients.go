@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	jose "github.com/go-jose/go-jose/v3"
@@ -24,15 +25,19 @@ type Client struct {
 
 // clientFields are the members of the metadata that the protocol needs.
 type clientFields struct {
-	RedirectURIs            []string `json:"redirect_uris"`
-	GrantTypes              []string `json:"grant_types"`
-	ResponseTypes           []string `json:"response_types"`
-	TokenEndpointAuthMethod string   `json:"token_endpoint_auth_method"`
-	ApplicationType         string   `json:"application_type"`
-	IDTokenAlg              string   `json:"id_token_signed_response_alg"`
-	UserinfoAlg             string   `json:"userinfo_signed_response_alg"`
-	PostLogoutRedirectURIs  []string `json:"post_logout_redirect_uris"`
-	BackchannelLogoutURI    string   `json:"backchannel_logout_uri"`
+	RedirectURIs            []string        `json:"redirect_uris"`
+	GrantTypes              []string        `json:"grant_types"`
+	ResponseTypes           []string        `json:"response_types"`
+	TokenEndpointAuthMethod string          `json:"token_endpoint_auth_method"`
+	ApplicationType         string          `json:"application_type"`
+	IDTokenAlg              string          `json:"id_token_signed_response_alg"`
+	JWKS                    json.RawMessage `json:"jwks"`
+	JWKSURI                 string          `json:"jwks_uri"`
+	AuthSigningAlg          string          `json:"token_endpoint_auth_signing_alg"`
+	Scope                   string          `json:"scope"`
+	UserinfoAlg             string          `json:"userinfo_signed_response_alg"`
+	PostLogoutRedirectURIs  []string        `json:"post_logout_redirect_uris"`
+	BackchannelLogoutURI    string          `json:"backchannel_logout_uri"`
 }
 
 var (
@@ -85,11 +90,18 @@ func (c *Client) GetAudience() fosite.Arguments { return nil }
 // GetRequestURIs implements fosite.OpenIDConnectClient.
 func (c *Client) GetRequestURIs() []string { return nil }
 
-// GetJSONWebKeys implements fosite.OpenIDConnectClient.
+// JWKS is the key set that the client registered, nil for none.
+func (c *Client) JWKS() json.RawMessage { return c.fields.JWKS }
+
+// OwnScope is what the client may ask for in its own name.
+func (c *Client) OwnScope() []string { return strings.Fields(c.fields.Scope) }
+
+// GetJSONWebKeys implements fosite.OpenIDConnectClient. fosite verifies nothing
+// with them: see JWKS.
 func (c *Client) GetJSONWebKeys() *jose.JSONWebKeySet { return nil }
 
 // GetJSONWebKeysURI implements fosite.OpenIDConnectClient.
-func (c *Client) GetJSONWebKeysURI() string { return "" }
+func (c *Client) GetJSONWebKeysURI() string { return c.fields.JWKSURI }
 
 // GetRequestObjectSigningAlgorithm implements fosite.OpenIDConnectClient.
 func (c *Client) GetRequestObjectSigningAlgorithm() string { return "" }
@@ -98,7 +110,7 @@ func (c *Client) GetRequestObjectSigningAlgorithm() string { return "" }
 func (c *Client) GetTokenEndpointAuthMethod() string { return c.fields.TokenEndpointAuthMethod }
 
 // GetTokenEndpointAuthSigningAlgorithm implements fosite.OpenIDConnectClient.
-func (c *Client) GetTokenEndpointAuthSigningAlgorithm() string { return "" }
+func (c *Client) GetTokenEndpointAuthSigningAlgorithm() string { return c.fields.AuthSigningAlg }
 
 // GetResponseModes implements fosite.ResponseModeClient.
 func (c *Client) GetResponseModes() []fosite.ResponseModeType {
@@ -133,8 +145,8 @@ func (c *Client) readFields() error {
 type NewClient struct {
 	ID       string
 	Metadata json.RawMessage
-	// MetadataHash identifies equal registrations; nil for a client with a
-	// secret, which is never shared.
+	// MetadataHash identifies equal registrations; nil for a client that
+	// authenticates, which is never shared.
 	MetadataHash []byte
 	SecretHash   []byte
 }

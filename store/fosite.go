@@ -46,8 +46,8 @@ func (f Fosite) GetClient(ctx context.Context, id string) (fosite.Client, error)
 	return client, nil
 }
 
-// ClientAssertionJWTValid implements fosite.ClientManager. No client may
-// register private_key_jwt, so no assertion is ever known.
+// ClientAssertionJWTValid implements fosite.ClientManager. fosite sees no
+// assertion: provider.Provider verifies them, and UseAssertion remembers them.
 func (f Fosite) ClientAssertionJWTValid(context.Context, string) error { return fosite.ErrJTIKnown }
 
 // SetClientAssertionJWT implements fosite.ClientManager.
@@ -113,6 +113,10 @@ func (f Fosite) CreateAccessTokenSession(ctx context.Context, hash string, r fos
 	session, ok := r.GetSession().(*Session)
 	if !ok {
 		return fmt.Errorf("access token: %w", ErrUnavailable)
+	}
+	if session.Kind == OfClient {
+		return f.AddClientToken(ctx, []byte(hash), ClientToken{ClientID: r.GetClient().GetID(), Scope: strings.Join(r.GetGrantedScopes(), " "),
+			IssuedAt: session.IssuedAt, ExpiresAt: session.ExpiresAt})
 	}
 	if x := exchangeFrom(ctx); x.session == nil && !x.repeated {
 		if err := f.startGrant(ctx, r, session); err != nil {

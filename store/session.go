@@ -64,6 +64,9 @@ type SessionKind string
 const (
 	OAuth  SessionKind = "oauth"
 	Legacy SessionKind = "legacy"
+	// OfClient is the kind of what is no session: a client's token in its own
+	// name. It is never stored as one.
+	OfClient SessionKind = "client"
 )
 
 // Challenge is a PKCE code challenge (RFC 7636 §4.2).

@@ -18,8 +18,11 @@ const (
 	keepCodes = 24 * time.Hour
 	// keepEnded is how long an ended session can be asked about.
 	keepEnded = 30 * 24 * time.Hour
-	// keepUnusedClients is how long a registration that nobody uses stays.
+	// keepUnusedClients is how long a registration that nobody uses stays, and
+	// keepIdleClients one with credentials that was used for a token of the
+	// client's own: registering again, it would be another client.
 	keepUnusedClients = 24 * time.Hour
+	keepIdleClients   = 30 * 24 * time.Hour
 	// keepDone is how long a job that is done can be looked at, and keepFailed
 	// how long one that was given up.
 	keepDone   = 24 * time.Hour
@@ -47,13 +50,16 @@ func (s *Store) Sweep(ctx context.Context) (int64, error) {
 		{"authorization_codes", "code_hash", "expires_at < ?", before(keepCodes)},
 		{"device_grants", "device_code_hash", "expires_at < ?", before(keepCodes)},
 		{"access_tokens", "token_hash", "expires_at < ?", before(keepExpired)},
+		{"client_tokens", "token_hash", "expires_at < ?", before(0)},
+		{"client_assertions", "id_hash", "expires_at < ?", before(0)},
 		{"sessions", "id", "ended_at < ?", before(keepEnded)},
 		{"jobs", "id", "state = 'done' AND finished_at < ?", before(keepDone)},
 		{"jobs", "id", "state = 'failed' AND finished_at < ?", before(keepFailed)},
-		{"clients", "id", `last_used_at < ? AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.client_id = clients.id AND s.ended_at IS NULL)
+		{"clients", "id", fmt.Sprintf(`last_used_at < ? AND (metadata_hash IS NOT NULL OR last_used_at = created_at OR last_used_at < %d)
+			AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.client_id = clients.id AND s.ended_at IS NULL)
 			AND NOT EXISTS (SELECT 1 FROM authorization_codes a WHERE a.client_id = clients.id)
 			AND NOT EXISTS (SELECT 1 FROM device_grants g WHERE g.client_id = clients.id)
-			AND NOT EXISTS (SELECT 1 FROM authorization_requests r WHERE r.client_id = clients.id)`, before(keepUnusedClients)},
+			AND NOT EXISTS (SELECT 1 FROM authorization_requests r WHERE r.client_id = clients.id)`, before(keepIdleClients)), before(keepUnusedClients)},
 	}
 	var total int64
 	for _, step := range steps {

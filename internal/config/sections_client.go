@@ -2,12 +2,10 @@ package config
 
 import (
 	"encoding/json"
-	"errors"
-	"regexp"
 	"slices"
+	"strings"
 
 	"keymaker/internal/secret"
-	"keymaker/provider/registration"
 )
 
 // clientOptions are the keys of [[global.oidc_client]]. Those that are not
@@ -30,13 +28,35 @@ var clientOptions = []option{
 		takes: secretFile(func(d *draft) *secret.Text { return &d.client.ClientSecret }, anything),
 		doc:   "The same, read from a file at the start.",
 	},
+	{
+		key: "jwks", sample: `{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`,
+		takes: take(aText, setKeys),
+		doc:   "The public keys of an application that authenticates without a secret (private_key_jwt), as a JSON Web Key Set: ES256, RS256, PS256 or EdDSA.",
+	},
+	{
+		key: "jwks_file", inline: "jwks", sample: "/etc/keymaker/wiki_keys.json",
+		takes: take(aText, func(d *draft, path string) error {
+			keys, err := readSecret(path)
+			if err != nil {
+				return err
+			}
+			return setKeys(d, keys.Reveal())
+		}),
+		doc: "The same, read from a file at the start.",
+	},
+	textMember("jwks_uri", "https://wiki.example.com/jwks.json", "Or where the application publishes them, over https or on a loopback host. They are read again when they change."),
 	textMember("token_endpoint_auth_method", "client_secret_basic",
-		"How it authenticates: client_secret_basic, client_secret_post or none. By default client_secret_basic with a secret, and none without."),
+		"How it authenticates: client_secret_basic, client_secret_post, private_key_jwt or none. By default client_secret_basic with a secret, private_key_jwt with keys, and else none."),
 	listMember("redirect_uris", []string{"https://wiki.example.com/callback"},
 		"Where people come back to after they have signed in. They are compared letter by letter; plain http is for a loopback host."),
-	listMember("grant_types", []string{"authorization_code", "refresh_token"},
-		"What it may do at the token endpoint: authorization_code, refresh_token, urn:ietf:params:oauth:grant-type:device_code. By default "+
+	listMember("grant_types", []string{"authorization_code", "refresh_token", "client_credentials"},
+		"What it may do at the token endpoint: authorization_code, refresh_token, urn:ietf:params:oauth:grant-type:device_code, client_credentials. By default "+
 			"authorization_code and refresh_token with redirect_uris, and nothing without: then it only asks about tokens."),
+	{
+		key: "scope", sample: []string{"urn:synapse:admin:*"}, takes: ownScope(),
+		doc: "What it may ask for in its own name, with the grant type client_credentials: scopes that mean something to those who ask about its tokens. " +
+			"By default nothing. What people let it do is not limited by this.",
+	},
 	listMember("response_types", []string{"code"}, "Only code."),
 	textMember("application_type", "web", "web or native. To a native application any port of a loopback redirect URI that is registered without one is good. By default web."),
 	textMember("client_name", "The wiki", "What people see. By default the host of client_uri, or else of the redirect URI."),
@@ -44,6 +64,8 @@ var clientOptions = []option{
 	textMember("logo_uri", "https://wiki.example.com/logo.png", "Its picture."),
 	textMember("tos_uri", "https://wiki.example.com/terms", "Its terms of service, linked where people approve."),
 	textMember("policy_uri", "https://wiki.example.com/privacy", "Its privacy policy, linked there too."),
+	listMember("post_logout_redirect_uris", []string{"https://wiki.example.com/"}, "Where people may be sent after they have signed out. Compared like redirect_uris."),
+	textMember("backchannel_logout_uri", "https://wiki.example.com/oidc/logout", "Where the application is told that a session has ended (back-channel logout), over https or on a loopback host."),
 	textMember("id_token_signed_response_alg", "RS256", "What its ID tokens are signed with: ES256 or RS256. By default ES256."),
 	textMember("userinfo_signed_response_alg", "ES256", "What userinfo is signed with for it: ES256 or RS256. By default it is not signed."),
 }
@@ -69,59 +91,29 @@ func listMember(key string, sample []string, doc string) option {
 	return option{key: key, sample: sample, doc: doc, takes: takes}
 }
 
+// setKeys is for a key set, which is JSON in the configuration.
+func setKeys(d *draft, v string) error {
+	if !json.Valid([]byte(v)) {
+		return refuse("is not a JSON Web Key Set")
+	}
+	d.members["jwks"] = json.RawMessage(v)
+	return nil
+}
+
+// ownScope is the member scope, which is one text in the metadata.
+func ownScope() rule {
+	r := take(aList, func(d *draft, v []string) error {
+		if len(v) > 0 {
+			d.members["scope"] = strings.Join(v, " ")
+		}
+		return nil
+	})
+	r.entry = checkScope
+	return r
+}
+
 func beginClient(d *draft) {
 	d.config.OIDCClients = append(d.config.OIDCClients, OIDCClient{})
 	d.client = &d.config.OIDCClients[len(d.config.OIDCClients)-1]
 	d.members = map[string]any{}
-}
-
-// ownClientID is narrower than RFC 6749 §A.1: without an @ it can be nobody's
-// subject (conformance B-45), and it needs no escaping anywhere.
-var ownClientID = regexp.MustCompile(`^[0-9A-Za-z._~:/-]{1,255}$`)
-
-func checkOwnClientID(s string) error {
-	if !ownClientID.MatchString(s) || s == reservedClientID {
-		return refuse("%s cannot be a client_id: 1 to 255 characters out of 0-9 A-Z a-z . _ ~ : / -, and not %q", quote(s), reservedClientID)
-	}
-	return nil
-}
-
-// reservedClientID is what introspection calls a session of the legacy login.
-const reservedClientID = "legacy"
-
-// shortSecret is the length in characters below which a secret can be guessed.
-const shortSecret = 22
-
-// checkClient looks at a client as a whole: by the rules of registration.
-func checkClient(r *reader, n *node, path string) {
-	c := r.draft.client
-	key := func(name string) string { return join(path, name) }
-	hasSecret := n.has("client_secret") || n.has("client_secret_file")
-	if _, set := r.draft.members["token_endpoint_auth_method"]; !set && hasSecret {
-		r.draft.members["token_endpoint_auth_method"] = registration.AuthBasic
-	}
-	document, err := json.Marshal(r.draft.members)
-	if err != nil {
-		r.problem(n.place, path, err)
-		return
-	}
-	metadata, err := registration.Parse(document, registration.Policy{Configured: true, RS256: true})
-	var refused *registration.Error
-	switch {
-	case errors.As(err, &refused):
-		r.problem(n.at(refused.Member), key(refused.Member), refuse("%s", refused.Description))
-		return
-	case err != nil:
-		r.problem(n.place, path, err)
-		return
-	}
-	c.Metadata = *metadata
-	switch {
-	case metadata.HasSecret() && !hasSecret:
-		r.problem(n.at("token_endpoint_auth_method"), key("client_secret"), refuse("is missing: token_endpoint_auth_method is %s", metadata.TokenEndpointAuthMethod))
-	case !metadata.HasSecret() && hasSecret:
-		r.problem(n.at("token_endpoint_auth_method"), key("token_endpoint_auth_method"), refuse("is %s, and a secret is set", metadata.TokenEndpointAuthMethod))
-	case hasSecret && c.ClientSecret != "" && len(c.ClientSecret) < shortSecret:
-		r.warn(n.at("client_secret"), key("client_secret"), "is short enough to be guessed: openssl rand -hex 32 makes a long one")
-	}
 }

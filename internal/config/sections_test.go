@@ -64,8 +64,9 @@ func TestEveryKeyComesFromTheEnvironmentToo(t *testing.T) {
 			text = string(encoded)
 		}
 		file := "[global]\nserver_name = \"example.com\"\n[[global.identity_provider]]\nbrand = \"Google\"\nclient_id = \"keymaker\"\nissuer_url = \"https://x.org\"\n" +
-			"[[global.oidc_client]]\nclient_id = \"wiki\"\nredirect_uris = [\"https://wiki.example.com/\"]\nclient_secret = \"0123456789012345678901\"\n"
-		if strings.HasSuffix(o.key, "_file") { // which is not read beside the secret itself
+			"[[global.oidc_client]]\nclient_id = \"wiki\"\nredirect_uris = [\"https://wiki.example.com/\"]\nclient_secret = \"0123456789012345678901\"\n" +
+			"grant_types = [\"authorization_code\", \"client_credentials\"]\n"
+		if strings.HasSuffix(path, "client_secret_file") || strings.HasPrefix(path, "global.oidc_client.0.jwks") { // which the secret stands in the way of
 			file = strings.ReplaceAll(file, "client_secret = ", "# ")
 		}
 		_, err := Parse("k.toml", []byte(file), []string{variable(path) + "=" + text})

@@ -8,16 +8,19 @@ import (
 
 // The ways in which a client may authenticate (RFC 7591 §2).
 const (
-	AuthNone   = "none"
-	AuthBasic  = "client_secret_basic"
-	AuthPost   = "client_secret_post"
+	AuthNone  = "none"
+	AuthBasic = "client_secret_basic"
+	AuthPost  = "client_secret_post"
+	// AuthPrivateKeyJWT is OpenID Connect's (Core §9).
+	AuthPrivateKeyJWT = "private_key_jwt"
+
 	defaultAlg = "ES256"
 	rs256      = "RS256"
 )
 
 // AuthMethods returns the accepted values of token_endpoint_auth_method, for
 // the metadata document too (conformance D-62).
-func AuthMethods() []string { return []string{AuthNone, AuthBasic, AuthPost} }
+func AuthMethods() []string { return []string{AuthNone, AuthBasic, AuthPost, AuthPrivateKeyJWT} }
 
 // SigningAlgs returns the accepted values of id_token_signed_response_alg and
 // userinfo_signed_response_alg, for the metadata document too (conformance

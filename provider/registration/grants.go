@@ -5,18 +5,19 @@ import (
 	"strings"
 )
 
-// The grant types that are served (RFC 6749 §4.1, §6; RFC 8628).
+// The grant types that are served (RFC 6749 §4.1, §4.4, §6; RFC 8628).
 const (
 	AuthorizationCode = "authorization_code"
 	RefreshToken      = "refresh_token"
 	DeviceCode        = "urn:ietf:params:oauth:grant-type:device_code"
+	ClientCredentials = "client_credentials"
 )
 
 // ResponseTypeCode is the one response type that is served.
 const ResponseTypeCode = "code"
 
 // served lists the grant types of this server, here and nowhere else. A client
-// needs at least one that opens a session; the others only continue one.
+// needs at least one that starts something; the others only continue that.
 var served = []struct {
 	name  string
 	opens bool
@@ -24,6 +25,7 @@ var served = []struct {
 	{AuthorizationCode, true},
 	{RefreshToken, false},
 	{DeviceCode, true},
+	{ClientCredentials, true},
 }
 
 // GrantTypes returns the served grant types, for grant_types_supported in the
@@ -55,16 +57,12 @@ func (r *reader) grantTypes() error {
 	if r.policy.Configured {
 		return r.configuredGrants(asked)
 	}
-	usable := false
-	for _, g := range served {
-		if slices.Contains(asked, g.name) {
-			usable = usable || g.opens
-		}
+	kept := slices.DeleteFunc(slices.Clone(asked), func(name string) bool { return !r.mayUse(name) })
+	opening := r.opening()
+	if !slices.ContainsFunc(kept, func(name string) bool { return slices.Contains(opening, name) }) {
+		return refuse("grant_types", strings.Join(asked, " "), "none of them starts a session here; at least one of these must be among them: "+strings.Join(opening, ", "))
 	}
-	if !usable {
-		return refuse("grant_types", strings.Join(asked, " "), "none of them starts a session here; at least one of these must be among them: "+strings.Join(opening(), ", "))
-	}
-	r.m.GrantTypes = slices.DeleteFunc(asked, func(name string) bool { return !slices.Contains(GrantTypes(), name) })
+	r.m.GrantTypes = kept
 	return nil
 }
 
@@ -76,16 +74,25 @@ func (r *reader) configuredGrants(asked []string) error {
 		if !slices.Contains(GrantTypes(), name) {
 			return refuse("grant_types", name, oneOf(GrantTypes()))
 		}
+		if !r.mayUse(name) {
+			return refuse("grant_types", name, "it is for a client that authenticates")
+		}
 	}
 	r.m.GrantTypes = append([]string{}, asked...)
 	return nil
 }
 
-// opening returns the served grant types that open a session.
-func opening() []string {
+// mayUse says whether a grant type is served to this client: nobody vouches for
+// what a public client would get in its own name (conformance D-41).
+func (r *reader) mayUse(grant string) bool {
+	return slices.Contains(GrantTypes(), grant) && (grant != ClientCredentials || r.m.Confidential())
+}
+
+// opening returns the grant types served to this client that start something.
+func (r *reader) opening() []string {
 	var names []string
 	for _, g := range served {
-		if g.opens {
+		if g.opens && r.mayUse(g.name) {
 			names = append(names, g.name)
 		}
 	}

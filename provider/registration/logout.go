@@ -23,7 +23,7 @@ func (r *reader) logout() error {
 		}
 	}
 	r.m.PostLogoutRedirectURIs = uris
-	if r.m.BackchannelLogoutURI, err = r.backchannelURI(); err != nil {
+	if r.m.BackchannelLogoutURI, err = r.calledURI("backchannel_logout_uri"); err != nil {
 		return err
 	}
 	const member = "backchannel_logout_session_required"
@@ -36,11 +36,10 @@ func (r *reader) logout() error {
 	return nil
 }
 
-// backchannelURI is an address at the client's host that this server calls. On
+// calledURI is an address at the client's host that this server calls. On
 // a loopback issuer, where clients are developed, it can be a loopback address,
 // and so it can for a client that the administrator wrote down.
-func (r *reader) backchannelURI() (string, error) {
-	const name = "backchannel_logout_uri"
+func (r *reader) calledURI(name string) (string, error) {
 	raw, err := r.doc.text(name)
 	switch {
 	case err != nil || raw == "":

@@ -25,9 +25,15 @@ type Metadata struct {
 	TokenEndpointAuthMethod string                   `json:"token_endpoint_auth_method"`
 	IDTokenSignedAlg        string                   `json:"id_token_signed_response_alg"`
 	UserinfoSignedAlg       string                   `json:"userinfo_signed_response_alg,omitempty"` // "" = not signed
-	Contacts                []string                 `json:"contacts,omitempty"`
-	SoftwareID              string                   `json:"software_id,omitempty"`
-	SoftwareVersion         string                   `json:"software_version,omitempty"`
+	// AuthSigningAlg is what assertions must be signed with; "" = what fits a key.
+	AuthSigningAlg string          `json:"token_endpoint_auth_signing_alg,omitempty"`
+	JWKS           json.RawMessage `json:"jwks,omitempty"` // public keys alone, checked
+	JWKSURI        string          `json:"jwks_uri,omitempty"`
+	// Scope is what a configured client may ask for in its own name.
+	Scope           string   `json:"scope,omitempty"`
+	Contacts        []string `json:"contacts,omitempty"`
+	SoftwareID      string   `json:"software_id,omitempty"`
+	SoftwareVersion string   `json:"software_version,omitempty"`
 
 	PostLogoutRedirectURIs     []string `json:"post_logout_redirect_uris,omitempty"` // as the client wrote them
 	BackchannelLogoutURI       string   `json:"backchannel_logout_uri,omitempty"`
@@ -101,7 +107,7 @@ func (m *Metadata) localize(name, value string) {
 
 // Canonical returns the metadata as JSON that is the same bytes for two clients
 // that registered the same, in whatever order they listed it: the base of
-// giving them one client_id (conformance B-41). Clients with a secret must not
+// giving them one client_id (conformance B-41). Clients that authenticate must not
 // be merged so; see Confidential.
 func (m Metadata) Canonical() []byte {
 	m.RedirectURIs = slices.Sorted(slices.Values(m.RedirectURIs))
@@ -116,8 +122,8 @@ func (m Metadata) Canonical() []byte {
 	return data
 }
 
-// Confidential says whether the client authenticates with a secret. Every
-// registration of such a client gets a client_id of its own (conformance B-40).
+// Confidential says whether the client authenticates. Every registration of
+// such a client gets a client_id of its own (conformance B-40).
 func (m Metadata) Confidential() bool {
 	return m.TokenEndpointAuthMethod != AuthNone
 }

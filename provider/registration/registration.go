@@ -44,8 +44,8 @@ func Parse(body []byte, policy Policy) (*Metadata, error) {
 	}
 	r := reader{doc: doc, policy: policy}
 	steps := []func() error{
-		r.application, r.authMethod, r.algorithms, r.grantTypes, r.responseTypes,
-		r.clientURI, r.otherURIs, r.redirectURIs, r.logout, r.texts, r.localized,
+		r.application, r.authMethod, r.algorithms, r.grantTypes, r.responseTypes, r.ownScope,
+		r.clientURI, r.keys, r.otherURIs, r.redirectURIs, r.logout, r.texts, r.localized,
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {

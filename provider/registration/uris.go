@@ -33,8 +33,7 @@ func (r *reader) clientURI() error {
 	return nil
 }
 
-// otherURIs reads the addresses that are shown to the person (B-14, B-15), and
-// checks the one of keys, which no authentication method needs (B-25).
+// otherURIs reads the addresses that are shown to the person (B-14, B-15).
 func (r *reader) otherURIs() (err error) {
 	if r.m.LogoURI, err = r.webURI("logo_uri"); err != nil {
 		return err
@@ -45,11 +44,7 @@ func (r *reader) otherURIs() (err error) {
 	if r.m.PolicyURI, err = r.webURI("policy_uri"); err != nil {
 		return err
 	}
-	if r.doc.has("jwks") && r.doc.has("jwks_uri") {
-		return invalid("jwks and jwks_uri must not both be there (RFC 7591 section 2)")
-	}
-	_, err = r.webURI("jwks_uri")
-	return err
+	return nil
 }
 
 // webURI returns a member that must be an https address at the client's host.
