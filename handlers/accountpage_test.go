@@ -22,6 +22,7 @@ func TestAccountHome(t *testing.T) {
 	e := harness.Start(t, func(o *harness.Options) { o.Provider = "name = \"The <demo> one\"" })
 	b := e.NewBrowser()
 	t.Run("H-01 A-24: without a session it leads through the provider to the account", func(t *testing.T) {
+		b := b.For(t)
 		p := b.SignIn(b.Visit(accountPath), "alice")
 		expectPage(t, p, http.StatusOK, "Signed in as @alice:example.org")
 		if p.Request.URL.RequestURI() != accountPath || !strings.Contains(p.Text(), "You are not signed in with any app.") {
@@ -29,7 +30,7 @@ func TestAccountHome(t *testing.T) {
 		}
 	})
 	t.Run("A-24: it says where the password is kept", func(t *testing.T) {
-		expectPage(t, b.Visit(accountPath), http.StatusOK,
+		expectPage(t, b.For(t).Visit(accountPath), http.StatusOK,
 			"You sign in with The <demo> one. Your password is kept there and not at example.org: to change it, go to The <demo> one.")
 	})
 	id, _ := e.Register(metadataOf(t, map[string]any{"client_name": "<b>Bold</b> \u202eapp"}))
@@ -37,7 +38,7 @@ func TestAccountHome(t *testing.T) {
 	e.LogInLegacy("alice", "OLDDEVICE")
 	e.LogIn("bob", "BOBSDEVICE")
 	t.Run("H-01 L-23: it lists the person's sessions, and nobody else's", func(t *testing.T) {
-		p := b.Visit(accountPath)
+		p := b.For(t).Visit(accountPath)
 		seen := e.Clock.Now().UTC().Format("2006-01-02 15:04 UTC")
 		for _, says := range []string{"App <b>Bold</b> app", "Device ID HOMEDEVICE", "Device ID OLDDEVICE", "Last seen " + seen} {
 			expectPage(t, p, http.StatusOK, says)
@@ -47,12 +48,13 @@ func TestAccountHome(t *testing.T) {
 		}
 	})
 	t.Run("H-02: an action that has no page shows the home", func(t *testing.T) {
+		b := b.For(t)
 		for _, action := range []string{"org.matrix.profile", "org.example.unknown", "", "%3Cscript%3E"} {
 			expectPage(t, b.Visit(accountPath+"?action="+action), http.StatusOK, accountSays)
 		}
 	})
 	t.Run("H-04: opening a link ends no session", func(t *testing.T) {
-		p := b.Visit(accountPath + "?action=org.matrix.device_delete&device_id=HOMEDEVICE")
+		p := b.For(t).Visit(accountPath + "?action=org.matrix.device_delete&device_id=HOMEDEVICE")
 		expectPage(t, p, http.StatusOK, "Device ID HOMEDEVICE")
 	})
 	t.Run("H-08: the person stays signed in for two weeks", func(t *testing.T) {

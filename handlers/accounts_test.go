@@ -205,7 +205,7 @@ func TestDeactivatedAccount(t *testing.T) {
 		expectInvalidGrant(t, e.Exchange(flight.Request, flight.code))
 		harness.ExpectMatrixError(t, withToken(e, loginToken), http.StatusForbidden, "M_FORBIDDEN")
 	}
-	t.Run("K-05 F-03 D-2B H-07: every token is dead, and so is every login on its way", dead)
+	t.Run("K-05 F-03 D-2B H-07 L-31: every token is dead, and so is every login on its way", dead)
 	t.Run("C-67: who was asked for approval is told, with a way back to the client", func(t *testing.T) {
 		e := e.For(t)
 		p := b.Decide(asked, "approve")

@@ -113,7 +113,7 @@ func TestUsedClientsStay(t *testing.T) {
 	if _, err := e.Server.Store().Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	t.Run("B-42: a client with a live session is there after months, and refreshes", func(t *testing.T) {
+	t.Run("B-42 D-2C: a client with a live session is there after months, and refreshes", func(t *testing.T) {
 		e.For(t).MustRefresh(tokens.ClientID, tokens.Refresh)
 	})
 	t.Run("B-42: one that nobody used is gone", func(t *testing.T) {

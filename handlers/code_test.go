@@ -15,7 +15,7 @@ func TestCodeOfAnotherClient(t *testing.T) {
 	id, _ := e.Register(harness.WebClient)
 	other, _ := e.Register(strings.Replace(harness.WebClient, "My App", "Another", 1))
 	g := approved(e, id, harness.ScopeStable+"THIEFDEVICE")
-	t.Run("D-14: another client cannot exchange a code", func(t *testing.T) {
+	t.Run("D-14 L-05: another client cannot exchange a code", func(t *testing.T) {
 		expectInvalidGrant(t, e.For(t).Form(tokenPath, with(g.values(), "client_id", other)))
 	})
 	t.Run("D-14: nor one with a wrong verifier use it up", func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestCodeReplay(t *testing.T) {
 		wait   time.Duration
 		change []string
 	}{
-		{"D-18: a second exchange ends what the first gave", time.Second, nil},
+		{"D-18 L-05: a second exchange ends what the first gave", time.Second, nil},
 		{"D-18: so it does with a wrong verifier", time.Second, []string{"code_verifier", strings.Repeat("v", 43)}},
 		{"D-18: so it does when the code's time is over", time.Hour, nil},
 	}

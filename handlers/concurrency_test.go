@@ -86,7 +86,7 @@ func TestExchangesAtOnce(t *testing.T) {
 			t.Fatalf("D-19: %d exchanges of one code succeeded", len(winners))
 		}
 		won := winners[0]
-		t.Run("D-19: the tokens of the one exchange that succeeded work", func(t *testing.T) {
+		t.Run("D-19 L-05: the tokens of the one exchange that succeeded work", func(t *testing.T) {
 			e := e.For(t)
 			expectAlive(t, e, won.Text("access_token"))
 			next := e.MustRefresh(id, won.Text("refresh_token"))

@@ -100,7 +100,7 @@ func TestCORS(t *testing.T) {
 			}
 			expectCORS(t, a)
 		})
-		t.Run(tt.name+": the preflight is answered before anything is looked at (A-39)", func(t *testing.T) {
+		t.Run(tt.name+": the preflight is answered before anything is looked at", func(t *testing.T) {
 			a := e.For(t).Do(http.MethodOptions, tt.path, map[string]string{
 				"Origin": webOrigin, "Access-Control-Request-Method": tt.method, "Access-Control-Request-Headers": "authorization,content-type",
 			}, "")
@@ -152,21 +152,21 @@ func TestCORSIsNotForPagesAndServers(t *testing.T) {
 		status       int
 		path         string
 	}{
-		{"A-37: authorization", http.MethodGet, 303, authorize},
-		{"A-37: a refused authorization", http.MethodGet, 400, "/_tuwunel/oidc/authorize"},
-		{"A-37: an authorization by POST", http.MethodPost, 400, "/_tuwunel/oidc/authorize"},
-		{"A-37: consent", http.MethodGet, 403, "/_tuwunel/oidc/_complete?oidc_req_id=x"},
-		{"A-37: an answer to consent", http.MethodPost, 403, "/_tuwunel/oidc/_complete"},
-		{"A-37: the SSO redirect", http.MethodGet, 303, ssoPath + "?redirectUrl=https%3A%2F%2Fapp.example.com%2F"},
-		{"A-37: the SSO redirect to a provider", http.MethodGet, 303, ssoPath + "/" + e.IDP.ClientID + "?redirectUrl=https%3A%2F%2Fapp.example.com%2F"},
-		{"A-37: the provider's callback", http.MethodGet, 403, callback + "?code=x&state=y"},
-		{"A-37: the legacy confirmation", http.MethodGet, 403, "/_matrix/client/unstable/login/sso/confirm?oidc_req_id=x"},
-		{"A-37: the account", http.MethodGet, 303, accountPath},
-		{"A-37: the page for a user code", http.MethodGet, 200, devicePagePath},
-		{"A-37: a user code", http.MethodPost, 403, devicePagePath},
-		{"A-37: the consent for a device", http.MethodGet, 403, devicePagePath + "/consent?oidc_req_id=x"},
-		{"A-37: an answer to it", http.MethodPost, 403, devicePagePath + "/consent"},
-		{"A-37: a page that is not there", http.MethodGet, 404, "/nothing"},
+		{"A-37 L-13: authorization", http.MethodGet, 303, authorize},
+		{"A-37 L-13: a refused authorization", http.MethodGet, 400, "/_tuwunel/oidc/authorize"},
+		{"A-37 L-13: an authorization by POST", http.MethodPost, 400, "/_tuwunel/oidc/authorize"},
+		{"A-37 L-13: consent", http.MethodGet, 403, "/_tuwunel/oidc/_complete?oidc_req_id=x"},
+		{"A-37 L-13: an answer to consent", http.MethodPost, 403, "/_tuwunel/oidc/_complete"},
+		{"A-37 L-13: the SSO redirect", http.MethodGet, 303, ssoPath + "?redirectUrl=https%3A%2F%2Fapp.example.com%2F"},
+		{"A-37 L-13: the SSO redirect to a provider", http.MethodGet, 303, ssoPath + "/" + e.IDP.ClientID + "?redirectUrl=https%3A%2F%2Fapp.example.com%2F"},
+		{"A-37 L-13: the provider's callback", http.MethodGet, 403, callback + "?code=x&state=y"},
+		{"A-37 L-13: the legacy confirmation", http.MethodGet, 403, "/_matrix/client/unstable/login/sso/confirm?oidc_req_id=x"},
+		{"A-37 L-13: the account", http.MethodGet, 303, accountPath},
+		{"A-37 L-13: the page for a user code", http.MethodGet, 200, devicePagePath},
+		{"A-37 L-13: a user code", http.MethodPost, 403, devicePagePath},
+		{"A-37 L-13: the consent for a device", http.MethodGet, 403, devicePagePath + "/consent?oidc_req_id=x"},
+		{"A-37 L-13: an answer to it", http.MethodPost, 403, devicePagePath + "/consent"},
+		{"A-37 L-13: a page that is not there", http.MethodGet, 404, "/nothing"},
 		{"A-36: introspection", http.MethodPost, 400, "/_tuwunel/oidc/introspect"},
 		{"A-36: introspection at Synapse's path", http.MethodPost, 400, "/oauth2/introspect"},
 	}

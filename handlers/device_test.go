@@ -83,7 +83,7 @@ func TestDeviceAuthorization(t *testing.T) {
 			t.Errorf("status %d: %s", a.Status, a.Body)
 		}
 	})
-	t.Run("G-01: the answer", func(t *testing.T) {
+	t.Run("A-34 G-01: the answer", func(t *testing.T) {
 		e := e.For(t)
 		a := e.Form(deviceAuthorizationPath, url.Values{"client_id": {id}, "scope": {good}, "prompt": {"create"}, "login_hint": {"mxid:@a:b"}})
 		expectStatus(e, a, http.StatusOK)
@@ -322,7 +322,7 @@ func TestDevicePage(t *testing.T) {
 				t.Errorf("in its own browser: status %d", p.StatusCode)
 			}
 		}},
-		{"G-14: of two people who answer the first one counts", func(t *testing.T, e *harness.Env, d deviceFlow) {
+		{"G-14 G-15: of two people who answer the first one counts", func(t *testing.T, e *harness.Env, d deviceFlow) {
 			alice, bob := e.NewBrowser(), e.NewBrowser()
 			hers, his := enter(e, alice, d.userCode, "alice"), enter(e, bob, d.userCode, "bob")
 			alice.Decide(hers, "approve")

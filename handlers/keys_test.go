@@ -107,7 +107,7 @@ func TestRS256(t *testing.T) {
 		var doc struct {
 			Keys []map[string]any `json:"keys"`
 		}
-		if err := json.Unmarshal(e.Get(jwksPath).Body, &doc); err != nil || len(doc.Keys) != 2 {
+		if err := json.Unmarshal(e.For(t).Get(jwksPath).Body, &doc); err != nil || len(doc.Keys) != 2 {
 			t.Fatalf("%d keys, %v", len(doc.Keys), err)
 		}
 		for _, key := range doc.Keys {

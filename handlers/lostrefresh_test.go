@@ -143,10 +143,10 @@ func TestRefreshReuse(t *testing.T) {
 	expectInvalidGrant(t, r.repeat(e))
 
 	for name, token := range map[string]string{"first": r.first.Access, "second": r.second.Access, "third": third.Access} {
-		t.Run("D-25: the "+name+" access token of the session is dead", func(t *testing.T) { expectDead(t, e.For(t), token) })
+		t.Run("D-25 L-17: the "+name+" access token of the session is dead", func(t *testing.T) { expectDead(t, e.For(t), token) })
 	}
 	for name, token := range map[string]string{"first": r.first.Refresh, "second": r.second.Refresh, "third": third.Refresh} {
-		t.Run("D-25: the "+name+" refresh token of the session is dead", func(t *testing.T) {
+		t.Run("D-25 L-17: the "+name+" refresh token of the session is dead", func(t *testing.T) {
 			expectInvalidGrant(t, e.For(t).Refresh(r.first.ClientID, token))
 		})
 	}

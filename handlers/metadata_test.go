@@ -113,6 +113,28 @@ func TestMetadataFields(t *testing.T) {
 		name  string
 		check func(t *testing.T)
 	}{
+		{"A-03: everything that a client demands is there, with its type", func(t *testing.T) {
+			for _, name := range []string{"issuer", "authorization_endpoint", "token_endpoint", "revocation_endpoint", "registration_endpoint", "jwks_uri"} {
+				if s, ok := doc[name].(string); !ok || s == "" {
+					t.Errorf("%s is %v", name, doc[name])
+				}
+			}
+			for _, name := range []string{"response_types_supported", "grant_types_supported", "response_modes_supported", "code_challenge_methods_supported",
+				"subject_types_supported", "id_token_signing_alg_values_supported"} {
+				if len(strs(doc[name])) == 0 {
+					t.Errorf("%s is %v", name, doc[name])
+				}
+			}
+			for name, v := range doc {
+				_, text := v.(string)
+				if wants := strings.HasSuffix(name, "_endpoint") || strings.HasSuffix(name, "_uri"); wants && !text {
+					t.Errorf("%s is %v", name, v)
+				}
+				if wants := strings.HasSuffix(name, "_supported"); wants && len(strs(v)) == 0 && v != true && v != false {
+					t.Errorf("%s is %v", name, v)
+				}
+			}
+		}},
 		{"A-03a: the issuer is the configured one", func(t *testing.T) {
 			if doc["issuer"] != e.Issuer {
 				t.Errorf("issuer is %v, want %s", doc["issuer"], e.Issuer)

@@ -56,7 +56,7 @@ func TestRefresh(t *testing.T) {
 			t.Errorf("got %s", a.Body)
 		}
 	})
-	t.Run("D-20: both tokens are new, and work", func(t *testing.T) {
+	t.Run("D-20 L-17: both tokens are new, and work", func(t *testing.T) {
 		e := e.For(t)
 		if a.Text("access_token") == tokens.Access || a.Text("refresh_token") == tokens.Refresh {
 			t.Error("a token is the old one")

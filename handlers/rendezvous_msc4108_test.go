@@ -233,6 +233,7 @@ func TestMSC4108Refusals(t *testing.T) {
 		})
 	}
 	t.Run("G-30: a body of unknown length is refused", func(t *testing.T) {
+		e := e.For(t)
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, e.URL+msc4108Path, struct{ *strings.Reader }{strings.NewReader("x")})
 		if err != nil {
 			t.Fatal(err)
@@ -250,7 +251,7 @@ func TestMSC4108Refusals(t *testing.T) {
 	t.Run("G-30: a parameter of the Content-Type does no harm", func(t *testing.T) {
 		expectStatus(e.For(t), plain(e, http.MethodPost, msc4108Path, "x", "Content-Type", "Text/Plain; charset=UTF-8"), http.StatusCreated)
 	})
-	t.Run("L-18: no payload and no id is in the log", func(t *testing.T) {
+	t.Run("no payload and no id is in the log (L-18)", func(t *testing.T) {
 		log := e.Log.String()
 		for _, hidden := range []string{`"mine"`, path[strings.LastIndex(path, "/")+1:]} {
 			if strings.Contains(log, hidden) {

@@ -41,10 +41,10 @@ func TestRevocation(t *testing.T) {
 		name   string
 		values func(first, second harness.Tokens) url.Values
 	}{
-		{"E-01: an access token with hint and client", func(_, second harness.Tokens) url.Values {
+		{"E-01 E-02 E-04 E-05: an access token with hint and client", func(_, second harness.Tokens) url.Values {
 			return url.Values{"token": {second.Access}, "token_type_hint": {"access_token"}, "client_id": {second.ClientID}}
 		}},
-		{"E-03: a refresh token with hint and client", func(_, second harness.Tokens) url.Values {
+		{"E-03 E-04 E-05: a refresh token with hint and client", func(_, second harness.Tokens) url.Values {
 			return url.Values{"token": {second.Refresh}, "token_type_hint": {"refresh_token"}, "client_id": {second.ClientID}}
 		}},
 		{"E-03: an access token without hint", func(_, second harness.Tokens) url.Values {
