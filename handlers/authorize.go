@@ -20,25 +20,99 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 		s.trouble(w, r, err)
 		return
 	}
+	about(r).locales = form.Get("ui_locales")
 	if s.limited(w, r) {
 		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonTooManyRequests}, nil)
 		return
 	}
-	a, err := s.Provider.ParseAuthorization(r.Context(), form)
+	waiting, err := s.begin(w, r, form)
 	if err != nil {
 		s.refuseAuthorization(w, r, err)
 		return
 	}
-	if slices.Contains(a.Prompt, "none") {
-		s.answerSilently(w, r, a)
-		return
+	about(r).locales = waiting.UILocales
+	s.answer(w, r, waiting)
+}
+
+// waiting is a request that is kept for a browser.
+type waiting struct {
+	browser, id string
+	*provider.Authorization
+}
+
+// begin validates a request and keeps it for this browser: the one in the
+// parameters, or the one that its client has pushed (RFC 9126 §4).
+func (s *Server) begin(w http.ResponseWriter, r *http.Request, form url.Values) (waiting, error) {
+	if provider.IsPushed(form) {
+		browser := s.cookies.browser(w, r)
+		id, a, err := s.Provider.Pushed(r.Context(), browser, form)
+		return waiting{browser, id, a}, err
 	}
-	id, err := s.Provider.Begin(r.Context(), s.cookies.browser(w, r), a)
+	a, err := s.Provider.ParseAuthorization(r.Context(), form)
+	if err != nil {
+		return waiting{}, err
+	}
+	browser := s.cookies.browser(w, r)
+	id, err := s.Provider.Begin(r.Context(), browser, a)
+	return waiting{browser, id, a}, err
+}
+
+// answer sends the person to an identity provider, or answers at once where
+// nothing is left to ask: the browser is signed in, and the approval remembered.
+// With prompt=none it answers at once whatever the answer is (conformance C-41).
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, x waiting) {
+	login, err := s.signedIn(r)
 	if err != nil {
 		s.trouble(w, r, err)
 		return
 	}
-	s.toProvider(w, r, id, a)
+	due, err := s.Provider.Interaction(r.Context(), x.Authorization, login)
+	switch {
+	case err != nil:
+		s.trouble(w, r, err)
+	case due == nil:
+		s.answerAtOnce(w, r, x, *login)
+	case slices.Contains(x.Prompt, "none"):
+		s.refuseSilently(w, r, x.Refuse(s.Provider, due.Code, due.Description), x.Client.ID)
+	default:
+		s.toProvider(w, r, x.id, x.Authorization)
+	}
+}
+
+// signedIn is who is signed in at our pages; nil for nobody.
+func (s *Server) signedIn(r *http.Request) (*store.Login, error) {
+	cookie := s.cookies.session(r)
+	if cookie == "" {
+		return nil, nil
+	}
+	login, err := s.Logins.BrowserSession(r.Context(), cookie)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	return &login, err
+}
+
+// answerAtOnce answers a request for who is signed in at our pages.
+func (s *Server) answerAtOnce(w http.ResponseWriter, r *http.Request, x waiting, login store.Login) {
+	if err := s.Logins.SignedIn(r.Context(), x.browser, x.id, login); err != nil {
+		s.trouble(w, r, err)
+		return
+	}
+	s.approveAgain(w, r, x.browser, x.id, &provider.Pending{Authorization: x.Authorization, Login: &login})
+}
+
+// approveAgain answers a request by an approval that is remembered.
+func (s *Server) approveAgain(w http.ResponseWriter, r *http.Request, browser, id string, pending *provider.Pending) {
+	response, err := s.Provider.ApproveAgain(r.Context(), browser, id, pending)
+	if err != nil {
+		s.trouble(w, r, err)
+		return
+	}
+	if slices.Contains(pending.Prompt, "none") {
+		s.redirect(w, r, response) // for nobody is there to follow a link
+		return
+	}
+	s.respond(w, r, response)
 }
 
 // authorizationForm reads the parameters of a GET or a POST.
@@ -80,18 +154,21 @@ func (s *Server) chooser(app, id string) templates.ChooseProvider {
 
 // refuseAuthorization shows why a request cannot go on. Everybody can register
 // a client, so an error is a page first, with a button that leads back: as a
-// redirect at once it would lend our name to a link to anywhere (conformance
-// C-2A).
+// redirect at once it would lend our name to a link to anywhere. A client that
+// the administrator has configured is told at once (conformance C-2A).
 func (s *Server) refuseAuthorization(w http.ResponseWriter, r *http.Request, err error) {
 	var refusal *provider.Refusal
 	var back *provider.RedirectError
 	switch {
 	case errors.As(err, &refusal):
-		reason := templates.ReasonUnknownClient
-		if refusal.Reason == provider.UnregisteredRedirect {
-			reason = templates.ReasonRedirectURI
-		}
+		reason := map[provider.RefusalReason]templates.Reason{
+			provider.UnknownClient: templates.ReasonUnknownClient, provider.UnregisteredRedirect: templates.ReasonRedirectURI,
+			provider.UnusableRequestURI: templates.ReasonExpired,
+		}[refusal.Reason]
 		s.fail(w, r, templates.ErrorPage{Reason: reason}, err)
+	case errors.As(err, &back) && back.Trusted:
+		s.logFailure(r, back.OAuth.Status, back)
+		s.redirect(w, r, back.To)
 	case errors.As(err, &back):
 		s.fail(w, r, templates.ErrorPage{
 			Reason:  templates.ReasonMalformed,
@@ -102,27 +179,17 @@ func (s *Server) refuseAuthorization(w http.ResponseWriter, r *http.Request, err
 	}
 }
 
-// answerSilently answers prompt=none, which may show nothing: the person must
-// sign in, or must consent. It redirects only for a client that somebody uses
-// already (conformance C-2A, C-41).
-func (s *Server) answerSilently(w http.ResponseWriter, r *http.Request, a *provider.Authorization) {
-	known, err := s.Logins.HasSessions(r.Context(), a.Client.ID)
-	if err != nil {
+// refuseSilently answers prompt=none with what would have to be asked. It
+// redirects only for a client that somebody uses already (conformance C-2A,
+// C-41).
+func (s *Server) refuseSilently(w http.ResponseWriter, r *http.Request, refused *provider.RedirectError, clientID string) {
+	known, err := s.Logins.HasGrants(r.Context(), clientID)
+	switch {
+	case err != nil:
 		s.trouble(w, r, err)
-		return
-	}
-	code, why := "consent_required", "The person must approve the request."
-	_, err = s.Logins.BrowserSession(r.Context(), s.cookies.session(r))
-	if errors.Is(err, store.ErrNotFound) {
-		code, why = "login_required", "The person must sign in."
-	} else if err != nil {
-		s.trouble(w, r, err)
-		return
-	}
-	refused := a.Refuse(s.Provider, code, why)
-	if !known {
+	case known:
+		s.redirect(w, r, refused.To)
+	default:
 		s.refuseAuthorization(w, r, refused)
-		return
 	}
-	s.redirect(w, r, refused.To)
 }

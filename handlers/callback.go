@@ -45,6 +45,7 @@ func (s *Server) finishLogin(w http.ResponseWriter, r *http.Request, providerID 
 		return
 	}
 	if err != nil {
+		s.speak(r, waiting)
 		s.providerFailure(w, r, p, retryURL(waiting), err)
 		return
 	}
@@ -93,7 +94,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, browser, id stri
 		return
 	}
 	var back []provider.AuthorizationResponse
-	if pending, err := s.Provider.Pending(r.Context(), browser, id); err == nil {
+	if pending, err := s.pending(r, browser, id); err == nil {
 		back = append(back, s.denial(pending))
 	}
 	if stop := s.mayApprove(w, r, login, back...); stop {
@@ -142,9 +143,18 @@ func retryURL(l store.UpstreamLogin) string {
 	return startURL(l.ProviderID, l.RequestID)
 }
 
+// speak answers in a language that the request asks for which waited for a
+// sign-in.
+func (s *Server) speak(r *http.Request, l store.UpstreamLogin) {
+	if d, err := s.Provider.Demands(r.Context(), s.cookies.knownBrowser(r), l.RequestID); err == nil {
+		about(r).locales = d.UILocales
+	}
+}
+
 // unresolved tells a person that no Matrix user could be found or made.
 func (s *Server) unresolved(w http.ResponseWriter, r *http.Request, p *upstream.Provider, waiting store.UpstreamLogin, who *upstream.Identity, err error) {
 	retry := templates.Action{Kind: templates.ActionRetry, URL: asAnother(retryURL(waiting))}
+	s.speak(r, waiting)
 	page := templates.ErrorPage{Provider: p.Config().Name, Actions: []templates.Action{retry}}
 	switch {
 	case errors.Is(err, upstream.ErrNameTaken):

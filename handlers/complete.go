@@ -19,13 +19,24 @@ const completePath = oidc + "/_complete"
 func (s *Server) consent(w http.ResponseWriter, r *http.Request) {
 	id := r.URL.Query().Get(templates.FieldRequest)
 	browser := s.cookies.knownBrowser(r)
-	pending, err := s.Provider.Pending(r.Context(), browser, id)
+	pending, err := s.pending(r, browser, id)
 	if err != nil {
 		s.trouble(w, r, err)
 		return
 	}
 	if pending.Login == nil {
 		s.toProvider(w, r, id, pending.Authorization)
+		return
+	}
+	due, err := s.Provider.ConsentDue(r.Context(), pending.Authorization, *pending.Login)
+	if err != nil {
+		s.trouble(w, r, err)
+		return
+	}
+	if !due {
+		if stop := s.mayApprove(w, r, *pending.Login, s.denial(pending)); !stop {
+			s.approveAgain(w, r, browser, id, pending)
+		}
 		return
 	}
 	page, err := s.consentPage(r, browser, id, pending)
@@ -36,6 +47,16 @@ func (s *Server) consent(w http.ResponseWriter, r *http.Request) {
 	// Browsers apply form-action to where the answer of a form redirects.
 	w.Header().Set("Content-Security-Policy", policy(redirect.Origin(pending.RedirectURI)))
 	s.show(w, r, http.StatusOK, page)
+}
+
+// pending is the request that waits in this browser. What is said from here on
+// is said in a language that the client asked for.
+func (s *Server) pending(r *http.Request, browser, id string) (*provider.Pending, error) {
+	pending, err := s.Provider.Pending(r.Context(), browser, id)
+	if pending != nil {
+		about(r).locales = pending.UILocales
+	}
+	return pending, err
 }
 
 func (s *Server) consentPage(r *http.Request, browser, id string, p *provider.Pending) (templates.Consent, error) {
@@ -83,7 +104,7 @@ func (s *Server) answerConsent(w http.ResponseWriter, r *http.Request) {
 		s.trouble(w, r, err)
 		return
 	}
-	pending, err := s.Provider.Pending(r.Context(), d.browser, d.id)
+	pending, err := s.pending(r, d.browser, d.id)
 	if err == nil && pending.Login == nil {
 		err = store.ErrNotFound
 	}

@@ -73,6 +73,7 @@ var webAnswers = []struct {
 	{"A-32 A-39 D-05: a refused token request", http.MethodPost, tokenPath, form, "grant_type=refresh_token&refresh_token=nonsense", 400},
 	{"A-32 A-39 D-05: an unknown client", http.MethodPost, tokenPath, form, "grant_type=refresh_token&refresh_token=nonsense&client_id=nobody", 401},
 	{"A-32 A-39 D-05: a token request by GET", http.MethodGet, tokenPath, "", "", 405},
+	{"A-39: a refused pushed authorization", http.MethodPost, parPath, form, "", 400},
 	{"A-33: a revocation", http.MethodPost, revokePath, form, "token=nonsense", 200},
 	{"A-33 A-39: a refused revocation", http.MethodPost, revokePath, form, "", 400},
 	{"A-34 A-39: a refused device authorization", http.MethodPost, deviceAuthorizationPath, form, "", 400},
@@ -124,6 +125,7 @@ func TestCORSOfSuccesses(t *testing.T) {
 	}{
 		{"A-32: a code exchange", func(e *harness.Env) harness.Answer { return e.Form(tokenPath, g.values()) }},
 		{"A-32: a refresh", func(e *harness.Env) harness.Answer { return e.Refresh(id, tokens.Refresh) }},
+		{"A-39: a pushed authorization", func(e *harness.Env) harness.Answer { return push(e, e.NewRequest(id, "openid")) }},
 		{"A-35: userinfo", func(e *harness.Env) harness.Answer { return e.As(tokens.Access, http.MethodGet, userinfoPath, "") }},
 		{"A-34: a device authorization", func(e *harness.Env) harness.Answer {
 			return e.Form(deviceAuthorizationPath, url.Values{"client_id": {device}, "scope": {harness.ScopeStable + "CORSTV"}})
@@ -134,7 +136,7 @@ func TestCORSOfSuccesses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name+" can be read by every origin", func(t *testing.T) {
 			a := tt.do(e.For(t))
-			if a.Status != http.StatusOK {
+			if a.Status != http.StatusOK && a.Status != http.StatusCreated {
 				t.Errorf("status %d: %s", a.Status, a.Body)
 			}
 			expectCORS(t, a)

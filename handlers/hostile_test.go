@@ -95,6 +95,7 @@ func TestHostileQueriesAndPaths(t *testing.T) {
 		}{
 			{"C-03: authorize, client_id", "/_tuwunel/oidc/authorize?client_id=%s", true},
 			{"C-03: authorize, a further parameter", authorize + "&%s=%s", true},
+			{"A-03z: authorize, request_uri", "/_tuwunel/oidc/authorize?client_id=" + id + "&request_uri=" + urnPrefix + "%s", true},
 			{"C-03: authorize, login_hint", authorize + "&login_hint=%s", true},
 			{"C-03: authorize, idp_id", authorize + "&idp_id=%s", true},
 			{"C-03: authorize, prompt", authorize + "&prompt=%s", true},
@@ -167,6 +168,7 @@ func TestHostileBodies(t *testing.T) {
 			{"F-02: introspection", http.MethodPost, introspectPath, false},
 			{"B-03: registration", http.MethodPost, registerPath, false},
 			{"F-20: userinfo", http.MethodPost, userinfoPath, false},
+			{"A-03z: pushed authorization", http.MethodPost, parPath, false},
 			{"C-02: authorization", http.MethodPost, "/_tuwunel/oidc/authorize", true},
 			{"C-62: consent", http.MethodPost, "/_tuwunel/oidc/_complete", true},
 			{"I-06: confirmation", http.MethodPost, "/_matrix/client/unstable/login/sso/confirm", true},

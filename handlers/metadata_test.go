@@ -211,9 +211,11 @@ func TestMetadataFields(t *testing.T) {
 			list(t, "ui_locales_supported", "en", "de")
 			absent(t, "service_documentation", "op_policy_uri", "op_tos_uri")
 		}},
-		{"A-03z: there is no pushed authorization without its endpoint", func(t *testing.T) {
-			absent(t, "pushed_authorization_request_endpoint", "require_pushed_authorization_requests")
+		{"A-03z: pushed_authorization_request_endpoint, which need not be used", func(t *testing.T) {
+			endpoint(t, "pushed_authorization_request_endpoint", parPath)
+			absent(t, "require_pushed_authorization_requests")
 		}},
+		{"A-03aa C-50: a Matrix user ID is understood as login_hint", func(t *testing.T) { list(t, "login_hint_types_supported", "mxid") }},
 		{"A-03ab: the unstable account members are there only beside the stable ones", func(t *testing.T) {
 			for _, name := range []string{"account_management_uri", "account_management_actions_supported"} {
 				if v, ok := doc["org.matrix.msc4191."+name]; ok && doc[name] == nil {

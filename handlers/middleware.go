@@ -20,6 +20,8 @@ type request struct {
 	// path is the path for the log, where it may name nobody and hold no
 	// secret: that of the route, or of what no route knows the harmless parts.
 	path string
+	// locales are the languages that a client asked for (ui_locales).
+	locales string
 }
 
 // identify gives every request an id, which the answer, the log and the error

@@ -13,7 +13,7 @@ import (
 func (s *Server) show(w http.ResponseWriter, r *http.Request, status int, p templates.Page) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Add("Vary", "Accept-Language")
-	lang := s.Pages.Match(r.Header.Get("Accept-Language"), r.URL.Query().Get("ui_locales"))
+	lang := s.language(r)
 	w.Header().Set("Content-Language", lang.String())
 	w.WriteHeader(status)
 	if err := s.Pages.Render(w, lang, p); err != nil {

@@ -150,6 +150,8 @@ func TestLoginHint(t *testing.T) {
 	}{
 		{"C-50: a user of this server is filled in", "mxid:@alice:example.org", true},
 		{"C-50: a user of another server is not", "mxid:@alice:example.com", false},
+		{"C-50: a user ID without the prefix of MSC4198 is", "@alice:example.org", true},
+		{"C-50: a localpart is", "alice", true},
 		{"C-51: an unknown format is ignored", "acct:alice@example.org", false},
 		{"C-51: half a user id is ignored", "mxid:@alice", false},
 		{"C-51: whether the user exists makes no difference", "mxid:@nobody:example.org", false},

@@ -83,6 +83,7 @@ func (s *Server) oauthRoutes() []route {
 		{"/_matrix/client/v1/auth_issuer", matrixAPI, issuer},
 		{"/_matrix/client/unstable/org.matrix.msc2965/auth_issuer", matrixAPI, issuer},
 		{oidc + "/registration", oauthAPI, post(s.register)},
+		{oidc + "/par", oauthAPI, post(s.pushAuthorization)},
 		{oidc + "/authorize", entry, getPost(s.authorize, s.authorize)},
 		{oidc + "/_complete", page, getPost(s.consent, s.answerConsent)},
 		{oidc + "/device_authorization", oauthAPI, post(s.authorizeDevice)},

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -26,7 +27,7 @@ type Logins interface {
 	SignedIn(ctx context.Context, browser, id string, l store.Login) error
 	SignInBrowser(ctx context.Context, cookie string, l store.Login, expires time.Time) error
 	BrowserSession(ctx context.Context, cookie string) (store.Login, error)
-	HasSessions(ctx context.Context, clientID string) (bool, error)
+	HasGrants(ctx context.Context, clientID string) (bool, error)
 	LiveSessions(ctx context.Context, localpart string) ([]store.LiveSession, error)
 	Client(ctx context.Context, id string) (*store.Client, error)
 	User(ctx context.Context, localpart string) (store.User, error)
@@ -92,7 +93,8 @@ func (s *Server) startFor(w http.ResponseWriter, r *http.Request, browser, wante
 		return
 	}
 	login := store.UpstreamLogin{RequestID: id, MaxAge: demands.MaxAge, Fresh: demands.Fresh || r.URL.Query().Get(fieldSwitch) != ""}
-	ask := upstream.Request{LoginHint: s.localHint(demands.LoginHint)}
+	about(r).locales = demands.UILocales
+	ask := upstream.Request{LoginHint: demands.LoginHint, UILocales: strings.Fields(demands.UILocales)}
 	if demands.Register {
 		ask.Action = "register"
 	}
@@ -100,20 +102,6 @@ func (s *Server) startFor(w http.ResponseWriter, r *http.Request, browser, wante
 		ask.Prompt = []string{"select_account"}
 	}
 	s.start(w, r, browser, wanted, login, ask)
-}
-
-// localHint is what of a login_hint an identity provider can make use of
-// (MSC4198, conformance C-50): the localpart of a user of this server.
-func (s *Server) localHint(hint string) string {
-	mxid, ok := strings.CutPrefix(hint, "mxid:@")
-	if !ok {
-		return ""
-	}
-	localpart, server, _ := strings.Cut(mxid, ":")
-	if server != s.Config.ServerName {
-		return ""
-	}
-	return localpart
 }
 
 // start sends the browser to the provider, tied to it by state, nonce, PKCE and
@@ -191,9 +179,10 @@ func acceptableRedirectURL(raw string) bool {
 // something else.
 func misread(c rune) bool { return c <= ' ' || c >= 0x7f || c == '\\' }
 
-// language is the one in which a person is shown a page.
+// language is the one in which a person is shown a page: what the request that
+// waits for them asks for (ui_locales), or else their browser.
 func (s *Server) language(r *http.Request) language.Tag {
-	return s.Pages.Match(r.Header.Get("Accept-Language"), r.URL.Query().Get("ui_locales"))
+	return s.Pages.Match(r.Header.Get("Accept-Language"), cmp.Or(about(r).locales, r.URL.Query().Get("ui_locales")))
 }
 
 // userID is the Matrix user ID of a login.

@@ -71,11 +71,27 @@ func (p *Provider) restore(ctx context.Context, row store.AuthorizationRequest) 
 	return p.ParseAuthorization(ctx, params)
 }
 
-// Approve answers a request with a code. It succeeds once for each request:
-// afterwards it returns store.ErrConflict (conformance C-69).
+// Approve answers a request with a code, for the person has approved it. It
+// succeeds once for each request: afterwards it returns store.ErrConflict
+// (conformance C-69).
 func (p *Provider) Approve(ctx context.Context, browser, id string, pending *Pending) (AuthorizationResponse, error) {
+	return p.grant(ctx, browser, id, pending, store.ActionConsentGiven)
+}
+
+// ApproveAgain is Approve by an earlier approval: ConsentDue or Interaction must
+// have told that it is enough.
+func (p *Provider) ApproveAgain(ctx context.Context, browser, id string, pending *Pending) (AuthorizationResponse, error) {
+	return p.grant(ctx, browser, id, pending, store.ActionConsentRemembered)
+}
+
+func (p *Provider) grant(ctx context.Context, browser, id string, pending *Pending, action string) (AuthorizationResponse, error) {
 	var code string
-	err := p.answer(ctx, browser, id, pending, store.ActionConsentGiven, func(ctx context.Context) error {
+	err := p.answer(ctx, browser, id, pending, action, func(ctx context.Context) error {
+		if action == store.ActionConsentGiven && pending.remembered() {
+			if err := p.store.Consent(ctx, pending.Login.Localpart, pending.Client.ID, pending.Scope.Tokens()); err != nil {
+				return err
+			}
+		}
 		var err error
 		code, err = p.issueCode(ctx, pending)
 		return err

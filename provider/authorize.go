@@ -13,6 +13,7 @@ import (
 	"github.com/ory/fosite"
 
 	"keymaker/provider/errtext"
+	"keymaker/provider/loginhint"
 	"keymaker/provider/redirect"
 	"keymaker/provider/scope"
 	"keymaker/store"
@@ -22,9 +23,12 @@ import (
 // approval (conformance C-06).
 const requestTTL = 30 * time.Minute
 
+// longestMaxAge is what a longer max_age is taken for: a century in seconds.
+const longestMaxAge = 100 * 365 * 24 * 60 * 60
+
 // Refusal is a request for authorization that cannot go on and cannot go back
 // to its client either: the client or its redirect URI is not to be trusted
-// (conformance C-29).
+// (conformance C-29), or nothing is known of the request.
 type Refusal struct {
 	Reason RefusalReason
 	cause  error
@@ -37,14 +41,16 @@ type RefusalReason int
 const (
 	UnknownClient RefusalReason = iota
 	UnregisteredRedirect
+	UnusableRequestURI
 )
 
 // Error implements error.
 func (r *Refusal) Error() string {
-	text := "the client is not registered"
-	if r.Reason == UnregisteredRedirect {
-		text = "the redirect URI is not registered for the client"
-	}
+	text := map[RefusalReason]string{
+		UnknownClient:        "the client is not registered",
+		UnregisteredRedirect: "the redirect URI is not registered for the client",
+		UnusableRequestURI:   "the request URI is unknown, used, expired or another client's",
+	}[r.Reason]
 	if r.cause != nil {
 		text += ": " + r.cause.Error()
 	}
@@ -59,6 +65,9 @@ type RedirectError struct {
 	OAuth *Error
 	// To is the response that tells the client.
 	To AuthorizationResponse
+	// Trusted: the administrator has configured the client, so that the browser
+	// may be sent there at once (conformance C-2A).
+	Trusted bool
 }
 
 // Error implements error.
@@ -77,7 +86,9 @@ type Authorization struct {
 	Nonce       string
 	Prompt      []string
 	MaxAge      *int64 // seconds; nil = not asked
-	LoginHint   string
+	LoginHint   loginhint.Hint
+	// UILocales are the languages that the client asks for, as it wrote them.
+	UILocales string
 	// ProviderID is the identity provider that the client asks for, or "".
 	ProviderID string
 
@@ -96,7 +107,7 @@ func (a *Authorization) response(p *Provider, values url.Values) AuthorizationRe
 
 // refuse is an error answer to this request.
 func (a *Authorization) refuse(p *Provider, e *Error) *RedirectError {
-	return &RedirectError{OAuth: e, To: a.response(p, url.Values{"error": {e.Code}, "error_description": {e.Description}})}
+	return &RedirectError{OAuth: e, To: a.response(p, url.Values{"error": {e.Code}, "error_description": {e.Description}}), Trusted: a.Client.Configured()}
 }
 
 // ParseAuthorization validates the parameters of an authorization request. The
@@ -172,7 +183,9 @@ func (p *Provider) checkAuthorization(a *Authorization, form url.Values) *Error 
 	if err != nil {
 		return AsError(err)
 	}
-	a.Scope, a.Nonce, a.LoginHint = set, form.Get("nonce"), form.Get("login_hint")
+	a.Scope, a.Nonce = set, form.Get("nonce")
+	a.LoginHint = loginhint.Parse(form.Get("login_hint"), p.config.ServerName)
+	a.UILocales = form.Get("ui_locales")
 	a.ProviderID = form.Get("idp_id")
 	if a.ProviderID == "" {
 		a.ProviderID = form.Get("io.element.idp_id")
@@ -244,6 +257,7 @@ func (a *Authorization) readPrompt(form url.Values) *Error {
 		if err := json.Unmarshal([]byte(raw), &seconds); err != nil || seconds < 0 {
 			return invalidRequest("The max_age is not a number of seconds.")
 		}
+		seconds = min(seconds, longestMaxAge)
 		a.MaxAge = &seconds
 	}
 	return nil

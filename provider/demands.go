@@ -22,8 +22,11 @@ type Demands struct {
 	// Register asks for a new account rather than an old one (prompt=create,
 	// MSC3824 action=register).
 	Register bool
-	// LoginHint is whom the client expects, as it said it.
+	// LoginHint is whom the client expects, for a login form; "" when it did not
+	// say in a way that is understood.
 	LoginHint string
+	// UILocales are the languages that the client asks for.
+	UILocales string
 }
 
 // Demands returns what a request of any kind that this browser began asks of
@@ -48,7 +51,7 @@ func (p *Provider) Demands(ctx context.Context, browser, id string) (Demands, er
 		return Demands{}, err
 	}
 	d := Demands{MaxAge: a.MaxAge, Fresh: slices.Contains(a.Prompt, "login"), Choose: slices.Contains(a.Prompt, "select_account"),
-		Register: slices.Contains(a.Prompt, "create"), LoginHint: a.LoginHint}
+		Register: slices.Contains(a.Prompt, "create"), LoginHint: a.LoginHint.Text(), UILocales: a.UILocales}
 	if d.Fresh {
 		d.MaxAge = new(int64)
 	}

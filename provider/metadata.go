@@ -18,6 +18,7 @@ type metadata struct {
 	TokenEndpoint                    string   `json:"token_endpoint"`
 	RevocationEndpoint               string   `json:"revocation_endpoint"`
 	DeviceAuthorizationEndpoint      string   `json:"device_authorization_endpoint"`
+	PushedAuthorizationEndpoint      string   `json:"pushed_authorization_request_endpoint"`
 	RegistrationEndpoint             string   `json:"registration_endpoint"`
 	IntrospectionEndpoint            string   `json:"introspection_endpoint"`
 	UserinfoEndpoint                 string   `json:"userinfo_endpoint"`
@@ -42,6 +43,7 @@ type metadata struct {
 	ClaimsSupported                  []string `json:"claims_supported"`
 	ClaimTypesSupported              []string `json:"claim_types_supported"`
 	UILocalesSupported               []string `json:"ui_locales_supported"`
+	LoginHintTypesSupported          []string `json:"login_hint_types_supported"` // MSC4198
 	AuthorizationResponseIss         bool     `json:"authorization_response_iss_parameter_supported"`
 	RequestParameterSupported        bool     `json:"request_parameter_supported"`
 	RequestURIParameterSupported     bool     `json:"request_uri_parameter_supported"`
@@ -67,8 +69,8 @@ func (p *Provider) buildMetadata(languages []string, rs256 bool) ([]byte, error)
 	doc, err := json.Marshal(metadata{
 		Issuer:                p.issuer,
 		AuthorizationEndpoint: p.endpoint("/authorize"), TokenEndpoint: p.endpoint("/token"), RevocationEndpoint: p.endpoint("/revoke"),
-		DeviceAuthorizationEndpoint: p.endpoint("/device_authorization"),
-		RegistrationEndpoint:        p.endpoint("/registration"), IntrospectionEndpoint: p.endpoint("/introspect"),
+		DeviceAuthorizationEndpoint: p.endpoint("/device_authorization"), PushedAuthorizationEndpoint: p.endpoint("/par"),
+		RegistrationEndpoint: p.endpoint("/registration"), IntrospectionEndpoint: p.endpoint("/introspect"),
 		UserinfoEndpoint: p.endpoint("/userinfo"), JWKSURI: p.endpoint("/jwks"), AccountManagementURI: p.AccountURL(),
 		BackchannelLogout: true, BackchannelLogoutSession: true,
 		ResponseTypesSupported: []string{"code"}, ResponseModesSupported: responseModes(),
@@ -79,7 +81,8 @@ func (p *Provider) buildMetadata(languages []string, rs256 bool) ([]byte, error)
 		ScopesSupported: scope.Supported(), SubjectTypesSupported: []string{"public"},
 		IDTokenSigningAlgs: registration.SigningAlgs(rs256), UserinfoSigningAlgs: registration.SigningAlgs(rs256),
 		ClaimsSupported:     []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "sid", "nonce", "at_hash", "name", "preferred_username", "updated_at", "email", "email_verified"},
-		ClaimTypesSupported: []string{"normal"}, UILocalesSupported: languages, AuthorizationResponseIss: true,
+		ClaimTypesSupported: []string{"normal"}, UILocalesSupported: languages, LoginHintTypesSupported: []string{"mxid"},
+		AuthorizationResponseIss: true,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode the metadata: %w", err)

@@ -129,9 +129,9 @@ func (s *Store) changeState(ctx context.Context, localpart string, c stateChange
 }
 
 // voidLogins removes what a user could make a session or an approval of: codes,
-// device grants, login tokens and browser sessions.
+// device grants, login tokens, browser sessions and remembered consents.
 func (s *Store) voidLogins(ctx context.Context, localpart string) error {
-	for _, row := range []any{&codeRow{}, &deviceGrantRow{}, &loginTokenRow{}, &browserSessionRow{}} {
+	for _, row := range []any{&codeRow{}, &deviceGrantRow{}, &loginTokenRow{}, &browserSessionRow{}, &consentRow{}} {
 		if err := s.write(ctx).Where("localpart = ?", localpart).Delete(row).Error; err != nil {
 			return fault("void logins", err)
 		}

@@ -63,6 +63,7 @@ func TestSecretsAtRest(t *testing.T) {
 		id, err := f.Begin(f.ctx, browser, store.AuthorizationRequest{Kind: store.RequestSSO, Params: []byte(`{}`), ExpiresAt: later})
 		f.must(err)
 		secrets["authorization request id"] = id
+		f.must(f.Push(f.ctx, note("request URI"), "c1", []byte(`{}`), later))
 		f.must(f.SignedIn(f.ctx, browser, id, alice))
 		f.must(f.BeginUpstream(f.ctx, browser, note("state"), store.UpstreamLogin{ProviderID: "idp", RequestID: id, Verifier: note("verifier"), Nonce: note("nonce")}, later))
 		f.must(f.SignInBrowser(f.ctx, note("session cookie"), alice, later))

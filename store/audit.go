@@ -47,8 +47,10 @@ const (
 	ActionUserCreated    = "user_created"
 	ActionUserLinked     = "user_linked"
 	ActionConsentGiven   = "consent_given"
-	ActionConsentDenied  = "consent_denied"
-	ActionDeviceRenamed  = "device_renamed"
+	// ActionConsentRemembered: a request was answered by an earlier approval.
+	ActionConsentRemembered = "consent_remembered"
+	ActionConsentDenied     = "consent_denied"
+	ActionDeviceRenamed     = "device_renamed"
 	// ActionBrowserSignedOut: a person signed out on the pages. The client, if
 	// any, is the one that sent them.
 	ActionBrowserSignedOut = "browser_signed_out"

@@ -64,9 +64,15 @@ func (r authorizationRequestRow) request() AuthorizationRequest {
 // Begin stores a request of one browser and returns its unguessable id.
 func (s *Store) Begin(ctx context.Context, browser string, a AuthorizationRequest) (id string, err error) {
 	id = secret.Token()
+	return id, s.BeginAs(ctx, browser, id, a)
+}
+
+// BeginAs stores a request of one browser under an id that only this browser
+// can have.
+func (s *Store) BeginAs(ctx context.Context, browser, id string, a AuthorizationRequest) error {
 	row := authorizationRequestRow{IDHash: secret.Hash(id), Kind: string(a.Kind), BrowserHash: secret.Hash(browser), ClientID: optional(a.ClientID),
 		Params: string(a.Params), CreatedAt: s.now(), ExpiresAt: a.ExpiresAt.UnixMilli()}
-	return id, fault("store an authorization request", s.write(ctx).Create(&row).Error)
+	return fault("store an authorization request", s.write(ctx).Create(&row).Error)
 }
 
 // Request returns a request that this browser began. ErrNotFound: there is

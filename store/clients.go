@@ -189,11 +189,13 @@ func (s *Store) Client(ctx context.Context, id string) (*Client, error) {
 	return row.client()
 }
 
-// HasSessions tells whether anybody has a live session with the client.
-func (s *Store) HasSessions(ctx context.Context, clientID string) (bool, error) {
+// HasGrants tells whether anybody has a live session with the client, or an
+// approval for it that is remembered.
+func (s *Store) HasGrants(ctx context.Context, clientID string) (bool, error) {
 	var found bool
-	err := s.read(ctx).Raw("SELECT EXISTS (SELECT 1 FROM sessions WHERE client_id = ? AND ended_at IS NULL)", clientID).Scan(&found).Error
-	return found, fault("look for sessions of a client", err)
+	err := s.read(ctx).Raw(`SELECT EXISTS (SELECT 1 FROM sessions WHERE client_id = ? AND ended_at IS NULL)
+		OR EXISTS (SELECT 1 FROM consents WHERE client_id = ?)`, clientID, clientID).Scan(&found).Error
+	return found, fault("look for grants of a client", err)
 }
 
 // OnlyRedirecting is the client as if uri were its one redirect URI.

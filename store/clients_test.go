@@ -88,12 +88,12 @@ func TestRegister(t *testing.T) {
 	})
 }
 
-func TestHasSessions(t *testing.T) {
+func TestHasGrants(t *testing.T) {
 	each(t, func(f *fixture) {
 		c, alice := f.client("App"), f.login("alice")
 		check := func(when string, want bool) {
 			f.t.Helper()
-			if got, err := f.HasSessions(f.ctx, c.ID); err != nil || got != want {
+			if got, err := f.HasGrants(f.ctx, c.ID); err != nil || got != want {
 				f.t.Errorf("%s: %v, error %v, want %v", when, got, err, want)
 			}
 		}
@@ -103,5 +103,7 @@ func TestHasSessions(t *testing.T) {
 		check("with one", true)
 		f.must(f.EndSession(f.ctx, g.ID, store.End{Reason: store.EndLogout, Actor: store.ActorUser}))
 		check("after its end", false)
+		f.must(f.Consent(f.ctx, "alice", c.ID, []string{"openid"}))
+		check("with a consent that is remembered", true)
 	})
 }

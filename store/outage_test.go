@@ -41,10 +41,17 @@ func operations(ctx context.Context, f *fixture, g grant) []operation {
 			return only(f.Register(ctx, store.NewClient{ID: "c", Metadata: []byte("{}"), MetadataHash: []byte("h")}))
 		}},
 		{"Register with a secret", func() error { return only(f.Register(ctx, store.NewClient{ID: "c", Metadata: []byte("{}")})) }},
-		{"HasSessions", func() error { return only(f.HasSessions(ctx, "c")) }},
+		{"HasGrants", func() error { return only(f.HasGrants(ctx, "c")) }},
 		{"Begin", func() error {
 			return only(f.Begin(ctx, "b", store.AuthorizationRequest{Kind: store.RequestSSO, ExpiresAt: f.clock.Now()}))
 		}},
+		{"BeginAs", func() error {
+			return f.BeginAs(ctx, "b", "i", store.AuthorizationRequest{Kind: store.RequestSSO, ExpiresAt: f.clock.Now()})
+		}},
+		{"Push", func() error { return f.Push(ctx, "u", "c", nil, f.clock.Now()) }},
+		{"TakePushed", func() error { return only(f.TakePushed(ctx, "u", "c")) }},
+		{"Consent", func() error { return f.Consent(ctx, "alice", "c", []string{"openid"}) }},
+		{"Consented", func() error { return only(f.Consented(ctx, "alice", "c", []string{"openid"})) }},
 		{"Request", func() error { return only(f.Request(ctx, "b", "r")) }},
 		{"SignedIn", func() error { return f.SignedIn(ctx, "b", "r", store.Login{Localpart: "alice"}) }},
 		{"Complete", func() error { return f.Complete(ctx, "b", "r") }},
@@ -117,7 +124,7 @@ func TestOutage(t *testing.T) {
 		}},
 		{"tables that are gone", 2, func(f *fixture) context.Context {
 			for _, table := range []string{"access_tokens", "sessions", "devices", "login_tokens", "browser_sessions", "authorization_codes", "authorization_requests",
-				"device_grants", "upstream_logins", "upstream_links", "clients", "users", "server_secrets", "oidc_signingkey", "audit_events", "jobs"} {
+				"device_grants", "pushed_requests", "consents", "upstream_logins", "upstream_links", "clients", "users", "server_secrets", "oidc_signingkey", "audit_events", "jobs"} {
 				f.exec("DROP TABLE " + table)
 			}
 			return f.ctx

@@ -30,8 +30,9 @@ const (
 )
 
 // Sweep ends the sessions whose refresh token has expired and removes what has
-// expired, in small batches, and returns how many rows went. It never touches a client that has a live session, a code or a request
-// on its way (conformance B-42).
+// expired, in small batches, and returns how many rows went. It never touches a
+// client that has a live session, a remembered consent, a code or a request on
+// its way (conformance B-42).
 func (s *Store) Sweep(ctx context.Context) (int64, error) {
 	if err := s.endExpired(ctx); err != nil {
 		return 0, err
@@ -42,6 +43,7 @@ func (s *Store) Sweep(ctx context.Context) (int64, error) {
 		table, key, where string
 		arg               int64
 	}{
+		{"pushed_requests", "uri_hash", "expires_at < ?", before(0)},
 		{"upstream_logins", "state_hash", "expires_at < ?", before(0)},
 		{"authorization_requests", "id_hash", "expires_at < ?", before(0)},
 		{"login_tokens", "token_hash", "expires_at < ?", before(0)},
@@ -55,10 +57,13 @@ func (s *Store) Sweep(ctx context.Context) (int64, error) {
 		{"sessions", "id", "ended_at < ?", before(keepEnded)},
 		{"jobs", "id", "state = 'done' AND finished_at < ?", before(keepDone)},
 		{"jobs", "id", "state = 'failed' AND finished_at < ?", before(keepFailed)},
+		{"consents", "client_id", "approved_at <= ?", before(consentLife)},
 		{"clients", "id", fmt.Sprintf(`last_used_at < ? AND (metadata_hash IS NOT NULL OR last_used_at = created_at OR last_used_at < %d)
 			AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.client_id = clients.id AND s.ended_at IS NULL)
 			AND NOT EXISTS (SELECT 1 FROM authorization_codes a WHERE a.client_id = clients.id)
 			AND NOT EXISTS (SELECT 1 FROM device_grants g WHERE g.client_id = clients.id)
+			AND NOT EXISTS (SELECT 1 FROM consents o WHERE o.client_id = clients.id)
+			AND NOT EXISTS (SELECT 1 FROM pushed_requests p WHERE p.client_id = clients.id)
 			AND NOT EXISTS (SELECT 1 FROM authorization_requests r WHERE r.client_id = clients.id)`, before(keepIdleClients)), before(keepUnusedClients)},
 	}
 	var total int64

@@ -38,6 +38,14 @@ func TestSweepOfWhatExpires(t *testing.T) {
 			_, err := f.Begin(f.ctx, "browser", store.AuthorizationRequest{Kind: store.RequestSSO, ExpiresAt: expires})
 			f.must(err)
 		}, func(f *fixture) int64 { return f.number("SELECT count(*) FROM authorization_requests") }},
+		{"pushed requests", 0, func(f *fixture, expires time.Time) {
+			f.must(f.Push(f.ctx, secret.Token(), "c1", nil, expires))
+		}, func(f *fixture) int64 { return f.number("SELECT count(*) FROM pushed_requests") }},
+		{"C-60: consents, a year after they were given", 0, func(f *fixture, expires time.Time) {
+			id := secret.Token()
+			f.must(f.Consent(f.ctx, f.login("alice").Localpart, id, []string{"openid"}))
+			f.exec("UPDATE consents SET approved_at = ? WHERE client_id = ?", expires.Add(-365*24*time.Hour).UnixMilli(), id)
+		}, func(f *fixture) int64 { return f.number("SELECT count(*) FROM consents") }},
 		{"upstream logins", 0, func(f *fixture, expires time.Time) {
 			f.must(f.BeginUpstream(f.ctx, "browser", secret.Token(), store.UpstreamLogin{ProviderID: "idp"}, expires))
 		}, func(f *fixture) int64 { return f.number("SELECT count(*) FROM upstream_logins") }},
@@ -173,6 +181,8 @@ func TestSweepOfClients(t *testing.T) {
 		ended := f.start(alice, "D2", add("of an ended session").ID)
 		f.must(f.EndSession(f.ctx, ended.ID, logout))
 		f.code("code", add("of a code"), "alice")
+		f.must(f.Consent(f.ctx, "alice", add("of a consent").ID, []string{"openid"}))
+		f.must(f.Push(f.ctx, "uri", add("of a pushed request").ID, nil, f.clock.Now().Add(48*time.Hour)))
 		_, err := f.Begin(f.ctx, "browser", store.AuthorizationRequest{Kind: store.RequestOAuth, ClientID: add("of a request").ID, ExpiresAt: f.clock.Now().Add(48 * time.Hour)})
 		f.must(err)
 		add("registered again")
@@ -187,13 +197,18 @@ func TestSweepOfClients(t *testing.T) {
 			for _, id := range f.left("id", "clients") {
 				got = append(got, names[id])
 			}
-			want := []string{"of a code", "of a live session", "of a request", "registered again", "registered for just less than a day"}
+			want := []string{"of a code", "of a consent", "of a live session", "of a pushed request", "of a request", "registered again", "registered for just less than a day"}
 			if got = sorted(got); !slices.Equal(got, want) {
 				t.Errorf("left %q, want %q", got, want)
 			}
 		})
 		f.t.Run("and goes when it is needed no more", func(t *testing.T) {
 			f.clock.Advance(30 * 24 * time.Hour)
+			f.sweep()
+			if got := f.left("id", "clients"); len(got) != 2 {
+				t.Errorf("left %q", got)
+			}
+			f.clock.Advance(365 * 24 * time.Hour)
 			f.sweep()
 			if got := f.left("id", "clients"); len(got) != 1 || names[got[0]] != "of a live session" {
 				t.Errorf("left %q", got)
@@ -221,10 +236,10 @@ func TestSweepInBatches(t *testing.T) {
 		if removed != 2*store.SweepBatch+100 || f.number("SELECT count(*) FROM login_tokens") != 1 {
 			f.t.Errorf("removed %d, left %d", removed, f.number("SELECT count(*) FROM login_tokens"))
 		}
-		// A look for sessions to end, one statement for each of the fourteen steps
+		// A look for sessions to end, one statement for each of the sixteen steps
 		// and two more for this table, each a transaction of its own: nobody waits
 		// long for the writer.
-		if want := (store.Counts{Statements: 17}); cost != want {
+		if want := (store.Counts{Statements: 19}); cost != want {
 			f.t.Errorf("it cost %+v, want %+v", cost, want)
 		}
 	})

@@ -176,7 +176,10 @@ func (b *Browser) Fields(at Page) (action string, values url.Values) {
 // the client.
 func (b *Browser) Approve(r Request, user string) url.Values {
 	b.e.t().Helper()
-	end := b.Decide(b.Consent(r, user), "approve")
+	end := b.Consent(r, user)
+	if end.StatusCode != http.StatusSeeOther { // as it is where the approval is remembered
+		end = b.Decide(end, "approve")
+	}
 	if end.StatusCode != http.StatusSeeOther {
 		b.e.t().Fatalf("approve: status %d at %s:\n%s", end.StatusCode, end.Request.URL, end.HTML)
 	}

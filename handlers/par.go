@@ -1,0 +1,25 @@
+package handlers
+
+import (
+	"net/http"
+
+	"keymaker/provider"
+)
+
+// pushAuthorization is the pushed authorization request endpoint (RFC 9126 §2).
+func (s *Server) pushAuthorization(w http.ResponseWriter, r *http.Request) {
+	if s.limited(w, r) {
+		s.oauthFailure(w, r, &provider.Error{Status: http.StatusTooManyRequests, Code: "temporarily_unavailable", Description: "Too many requests: wait a moment."})
+		return
+	}
+	if err := readSingle(w, r); err != nil {
+		s.oauthFailure(w, r, err)
+		return
+	}
+	answer, err := s.Provider.Push(r.Context(), r)
+	if err != nil {
+		s.oauthFailure(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusCreated, answer)
+}
