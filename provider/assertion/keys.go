@@ -89,17 +89,26 @@ func split(raw []byte) ([]json.RawMessage, error) {
 	return set.Keys, nil
 }
 
-// parseKey reads a public key, and drops from it what only other keys or other
-// readers need.
+// publicPart are the members of a public key that are of use: a certificate, for
+// one, is not looked at.
+type publicPart struct {
+	Type  string `json:"kty"`
+	ID    string `json:"kid,omitempty"`
+	Alg   string `json:"alg,omitempty"`
+	Use   string `json:"use,omitempty"`
+	Curve string `json:"crv,omitempty"`
+	X     string `json:"x,omitempty"`
+	Y     string `json:"y,omitempty"`
+	N     string `json:"n,omitempty"`
+	E     string `json:"e,omitempty"`
+}
+
+// parseKey reads a public key.
 func parseKey(raw json.RawMessage) (*jose.JSONWebKey, error) {
 	var members struct {
-		Type string           `json:"kty"`
-		D    *json.RawMessage `json:"d"`
-		Kid  string           `json:"kid"`
-		Alg  string           `json:"alg"`
-		Use  string           `json:"use"`
+		publicPart
+		D *json.RawMessage `json:"d"`
 	}
-	var k jose.JSONWebKey
 	if err := json.Unmarshal(raw, &members); err != nil {
 		return nil, errors.New("it is not a JSON Web Key")
 	}
@@ -111,7 +120,12 @@ func parseKey(raw json.RawMessage) (*jose.JSONWebKey, error) {
 	case members.Use != "" && members.Use != "sig":
 		return nil, errors.New("its use is not sig")
 	}
-	if err := json.Unmarshal(raw, &k); err != nil || !k.IsPublic() {
+	public, err := json.Marshal(members.publicPart)
+	if err != nil {
+		return nil, err
+	}
+	var k jose.JSONWebKey
+	if err := json.Unmarshal(public, &k); err != nil || !k.IsPublic() {
 		return nil, errors.New("it is not a public key: accepted are RSA, EC with the curve P-256, and OKP with the curve Ed25519")
 	}
 	algs := algsOf(k.Key)
@@ -121,7 +135,7 @@ func parseKey(raw json.RawMessage) (*jose.JSONWebKey, error) {
 	case members.Alg != "" && !slices.Contains(algs, jose.SignatureAlgorithm(members.Alg)):
 		return nil, fmt.Errorf("its alg does not fit it or is not accepted: %v", algs)
 	}
-	return &jose.JSONWebKey{Key: k.Key, KeyID: members.Kid, Algorithm: members.Alg, Use: members.Use}, nil
+	return &jose.JSONWebKey{Key: k.Key, KeyID: members.ID, Algorithm: members.Alg, Use: members.Use}, nil
 }
 
 // algsOf returns what a public key can verify here: nil for one that cannot be

@@ -3,6 +3,7 @@ package registration_test
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -23,6 +24,9 @@ func FuzzParse(f *testing.F) {
 		`{` + web + `,"grant_types":["refresh_token","authorization_code","x"],"response_types":["token","code"],"contacts":["a","a ",""]}`,
 		`{` + web + `,"token_endpoint_auth_method":"client_secret_post","id_token_signed_response_alg":"ES256","jwks":{},"software_statement":1}`,
 		`{"redirect_uris":["https://a.b/c?d=%20&e=<"],"client_name":"a\u0000"}`,
+		`{` + web + `,"token_endpoint_auth_method":"private_key_jwt","token_endpoint_auth_signing_alg":"EdDSA","jwks":` + jwks + `}`,
+		`{` + web + `,"token_endpoint_auth_method":"private_key_jwt","jwks_uri":"https://example.com/jwks"}`,
+		`{"client_uri":"https://example.com/","token_endpoint_auth_method":"private_key_jwt","grant_types":["client_credentials"],"jwks":` + jwks + `}`,
 	} {
 		f.Add([]byte(seed), true)
 		f.Add([]byte(seed), false)
@@ -38,7 +42,8 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(m.GrantTypes) == 0 || len(m.RedirectURIs) == 0 || utf8.RuneCountInString(m.ClientName) > 100 || strings.ContainsAny(string(data), "\x00") {
+		withoutWayBack := len(m.RedirectURIs) == 0 && slices.Contains(m.GrantTypes, registration.AuthorizationCode)
+		if len(m.GrantTypes) == 0 || withoutWayBack || utf8.RuneCountInString(m.ClientName) > 100 || strings.ContainsAny(string(data), "\x00") {
 			t.Fatalf("registered: %s", data)
 		}
 		var stored registration.Metadata

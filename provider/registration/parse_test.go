@@ -71,6 +71,15 @@ func TestParseEchoes(t *testing.T) {
 			strings.Replace(with(`"web"`, `"native"`), `"https://app.example.com/callback"`, `"com.example.app:/callback","http://127.0.0.1/callback","https://example.com/x"`, 1)},
 		{"F-31: ES256 may be asked for", `{` + web + `,"id_token_signed_response_alg":"ES256"}`, defaults},
 		{"B-28: a software statement is ignored", `{` + web + `,"software_statement":"x.y.z"}`, defaults},
+		{"B-25: the keys of a client that signs are kept, and nothing beside them",
+			`{` + web + `,"token_endpoint_auth_method":"private_key_jwt","token_endpoint_auth_signing_alg":"EdDSA","jwks":` + strings.Replace(jwks, `"kid"`, `"x5t":"x","kid"`, 1) + `}`,
+			with(`"none"`, `"private_key_jwt"`) + `,"token_endpoint_auth_signing_alg":"EdDSA","jwks":` + jwks},
+		{"B-25: the address of its keys is", `{` + web + `,"token_endpoint_auth_method":"private_key_jwt","jwks_uri":"https://example.com/keys"}`,
+			with(`"none"`, `"private_key_jwt"`) + `,"jwks_uri":"https://example.com/keys"`},
+		{"D-41: a client that authenticates may act in its own name, and does not say how far",
+			`{"client_uri":"https://example.com/","token_endpoint_auth_method":"client_secret_post","grant_types":["client_credentials"],"scope":"urn:synapse:admin:*"}`,
+			`"application_type":"web","client_uri":"https://example.com/","grant_types":["client_credentials"],"id_token_signed_response_alg":"ES256","token_endpoint_auth_method":"client_secret_post"`},
+		{"D-41: a public client may not", `{` + web + `,"grant_types":["authorization_code","refresh_token","client_credentials"]}`, defaults},
 		{"B-25: keys are not kept where nothing uses them", `{` + web + `,"jwks":{"keys":[]}}`, defaults},
 		{"B-17: localised members are kept",
 			`{` + web + `,"client_name":"App","client_name#fr":"L'appli","client_name#pt-BR":" O  app ","tos_uri#de":"https://example.com/agb","client_uri#fr":"https://fr.example.com/","client_name#it":""}`,
@@ -84,6 +93,9 @@ func TestParseEchoes(t *testing.T) {
 		})
 	}
 }
+
+// jwks is a key set that a client may register.
+const jwks = `{"keys":[{"crv":"Ed25519","kid":"1","kty":"OKP","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`
 
 // checkEcho compares the JSON of m with want, without regard to the order of
 // members.
@@ -165,6 +177,10 @@ func TestParseRefuses(t *testing.T) {
 		{"B-25: private_key_jwt without keys", `{` + web + `,"token_endpoint_auth_method":"private_key_jwt"}`, metadata, "'private_key_jwt' is refused: it needs the client's public keys: jwks or jwks_uri"},
 		{"B-23: an unknown method", `{` + web + `,"token_endpoint_auth_method":"None"}`, metadata, "accepted: none"},
 		{"B-24: another application type", `{` + web + `,"application_type":"Web"}`, metadata, "application_type 'Web' is refused: accepted: web, native"},
+		{"D-41: a public client with nothing else", `{` + web + `,"grant_types":["client_credentials"]}`, metadata, "none of them starts a session"},
+		{"B-25: a private key", `{` + web + `,"token_endpoint_auth_method":"private_key_jwt","jwks":` + strings.Replace(jwks, `"kid"`, `"d":"x","kid"`, 1) + `}`, metadata, "private part"},
+		{"B-26: an algorithm that no assertion is signed with", `{` + web + `,"token_endpoint_auth_method":"private_key_jwt","token_endpoint_auth_signing_alg":"HS256","jwks":` + jwks + `}`,
+			metadata, "accepted: ES256, RS256, PS256, EdDSA"},
 		{"B-25: jwks and jwks_uri", `{` + web + `,"jwks":{"keys":[]},"jwks_uri":"https://example.com/keys"}`, metadata, "not both"},
 		{"B-26: another algorithm for ID tokens", `{` + web + `,"id_token_signed_response_alg":"PS256"}`, metadata, "accepted: ES256"},
 		{"B-26: RS256 while there is no key for it", `{` + web + `,"id_token_signed_response_alg":"RS256"}`, metadata, "accepted: ES256"},
