@@ -50,7 +50,12 @@ func (e *Env) front(config *http.Server, s http.HandlerFunc) *http.Server {
 
 // t is the test that uses the environment at the moment: that of a case, even
 // where a browser or a helper was made outside it.
-func (e *Env) t() testing.TB { return *e.running.Load() }
+func (e *Env) t() testing.TB {
+	if e.running == nil { // a server that Start has not started
+		return e.T
+	}
+	return *e.running.Load()
+}
 
 var seen struct {
 	sync.Mutex
