@@ -15,7 +15,7 @@ import (
 // request, keeps it for this browser, and sends the person to an identity
 // provider; the way back ends at consent.
 func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
-	form, err := s.authorizationForm(w, r)
+	form, err := s.requestForm(w, r)
 	if err != nil {
 		s.trouble(w, r, err)
 		return
@@ -115,8 +115,8 @@ func (s *Server) approveAgain(w http.ResponseWriter, r *http.Request, browser, i
 	s.respond(w, r, response)
 }
 
-// authorizationForm reads the parameters of a GET or a POST.
-func (s *Server) authorizationForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+// requestForm reads the parameters of a GET or a POST.
+func (s *Server) requestForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if r.Method != http.MethodPost {
 		return readQuery(r)
 	}

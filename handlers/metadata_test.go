@@ -158,6 +158,11 @@ func TestMetadataFields(t *testing.T) {
 		{"A-03h: response_modes_supported", func(t *testing.T) { list(t, "response_modes_supported", "query", "fragment", "form_post") }},
 		{"A-03i: S256 and nothing weaker", func(t *testing.T) { list(t, "code_challenge_methods_supported", "S256") }},
 		{"A-03j: nobody can register himself here", func(t *testing.T) { absent(t, "prompt_values_supported") }},
+		{"E-25: end_session_endpoint", func(t *testing.T) {
+			if got := e.For(t).Get(metadataPath).JSON()["end_session_endpoint"]; got != e.URL+endSessionPath {
+				t.Errorf("end_session_endpoint is %v", got)
+			}
+		}},
 		{"E-35: back-channel logout is offered, with sessions", func(t *testing.T) {
 			doc := e.For(t).Get(metadataPath).JSON()
 			if doc["backchannel_logout_supported"] != true || doc["backchannel_logout_session_supported"] != true {

@@ -94,6 +94,8 @@ func (s *Server) oauthRoutes() []route {
 		{oidc + "/revoke", oauthAPI, post(s.revoke)},
 		{oidc + "/introspect", serverAPI, post(s.introspect)},
 		{"/oauth2/introspect", serverAPI, post(s.introspect)},
+		{endSessionPath, entry, getPost(s.endSession, s.endSession)},
+		{endSessionConfirmPath, page, post(s.answerLogout)},
 		{oidc + "/jwks", oauthAPI, get(s.jwks)},
 		{oidc + "/userinfo", oauthAPI, getPost(s.userinfo, s.userinfo)},
 	}

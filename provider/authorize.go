@@ -42,6 +42,8 @@ const (
 	UnknownClient RefusalReason = iota
 	UnregisteredRedirect
 	UnusableRequestURI
+	// ForeignHint: an id_token_hint is not ours, or not the client's.
+	ForeignHint
 )
 
 // Error implements error.
@@ -50,6 +52,7 @@ func (r *Refusal) Error() string {
 		UnknownClient:        "the client is not registered",
 		UnregisteredRedirect: "the redirect URI is not registered for the client",
 		UnusableRequestURI:   "the request URI is unknown, used, expired or another client's",
+		ForeignHint:          "the id_token_hint is refused",
 	}[r.Reason]
 	if r.cause != nil {
 		text += ": " + r.cause.Error()

@@ -24,6 +24,7 @@ type metadata struct {
 	UserinfoEndpoint                 string   `json:"userinfo_endpoint"`
 	JWKSURI                          string   `json:"jwks_uri"`
 	AccountManagementURI             string   `json:"account_management_uri"`
+	EndSessionEndpoint               string   `json:"end_session_endpoint"`
 	BackchannelLogout                bool     `json:"backchannel_logout_supported"`
 	BackchannelLogoutSession         bool     `json:"backchannel_logout_session_supported"`
 	ResponseTypesSupported           []string `json:"response_types_supported"`
@@ -72,7 +73,7 @@ func (p *Provider) buildMetadata(languages []string, rs256 bool) ([]byte, error)
 		DeviceAuthorizationEndpoint: p.endpoint("/device_authorization"), PushedAuthorizationEndpoint: p.endpoint("/par"),
 		RegistrationEndpoint: p.endpoint("/registration"), IntrospectionEndpoint: p.endpoint("/introspect"),
 		UserinfoEndpoint: p.endpoint("/userinfo"), JWKSURI: p.endpoint("/jwks"), AccountManagementURI: p.AccountURL(),
-		BackchannelLogout: true, BackchannelLogoutSession: true,
+		EndSessionEndpoint: p.endpoint("/end_session"), BackchannelLogout: true, BackchannelLogoutSession: true,
 		ResponseTypesSupported: []string{"code"}, ResponseModesSupported: responseModes(),
 		GrantTypesSupported: registration.GrantTypes(), CodeChallengeMethodsSupported: []string{"S256"},
 		TokenEndpointAuthMethods: registration.AuthMethods(), RevocationEndpointAuthMethods: registration.AuthMethods(),

@@ -31,19 +31,24 @@ type AuthorizationResponse struct {
 // every byte it was registered with: parameters are added to its query or its
 // fragment (conformance C-20).
 func (r AuthorizationResponse) URL() string {
-	params := r.Params.Encode()
 	if r.Mode == ModeFragment {
-		return r.RedirectURI + "#" + params
+		return r.RedirectURI + "#" + r.Params.Encode()
 	}
-	separator := "?"
-	if strings.Contains(r.RedirectURI, "?") {
-		separator = "&"
-	}
-	target := r.RedirectURI + separator + params
+	target := withQuery(r.RedirectURI, r.Params)
 	if strings.HasPrefix(target, "http") {
 		// An empty fragment of its own keeps the browser from passing on that
 		// of the page before (conformance C-22).
 		target += "#"
 	}
 	return target
+}
+
+// withQuery adds parameters to the query of a redirect URI, which has no
+// fragment and keeps every byte.
+func withQuery(uri string, params url.Values) string {
+	separator := "?"
+	if strings.Contains(uri, "?") {
+		separator = "&"
+	}
+	return uri + separator + params.Encode()
 }

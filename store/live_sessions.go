@@ -49,3 +49,13 @@ func (s *Store) LiveSessions(ctx context.Context, localpart string) ([]LiveSessi
 	}
 	return sessions, nil
 }
+
+// SessionOf returns a session by its id, live or ended, or ErrNotFound. An ended
+// one is known for a month.
+func (s *Store) SessionOf(ctx context.Context, id string) (*Session, error) {
+	var row sessionRow
+	if err := s.read(ctx).Where("id = ?", id).Take(&row).Error; err != nil {
+		return nil, fault("read a session", err)
+	}
+	return s.session(&row, accountColumns{}), nil
+}

@@ -5,16 +5,17 @@ type NoticeKind string
 
 // The kinds of notices.
 const (
-	NoticeSignedOut  NoticeKind = "signed_out"  // this browser is signed out
-	NoticeDone       NoticeKind = "done"        // it worked, and the window can be closed
-	NoticeDeviceDone NoticeKind = "device_done" // a device elsewhere is being signed in
-	NoticeContinue   NoticeKind = "continue"    // the action opens the application, which gets access
-	NoticeRefused    NoticeKind = "refused"     // the action opens the application, which gets none
-	NoticeCancelled  NoticeKind = "cancelled"   // the person did not continue; nothing was shared
+	NoticeSignedOut    NoticeKind = "signed_out"     // this browser is signed out
+	NoticeNotSignedOut NoticeKind = "not_signed_out" // the person did not want to sign out
+	NoticeDone         NoticeKind = "done"           // it worked, and the window can be closed
+	NoticeDeviceDone   NoticeKind = "device_done"    // a device elsewhere is being signed in
+	NoticeContinue     NoticeKind = "continue"       // the action opens the application, which gets access
+	NoticeRefused      NoticeKind = "refused"        // the action opens the application, which gets none
+	NoticeCancelled    NoticeKind = "cancelled"      // the person did not continue; nothing was shared
 )
 
 // noticeKinds are all of them.
-var noticeKinds = []NoticeKind{NoticeSignedOut, NoticeDone, NoticeDeviceDone, NoticeContinue, NoticeRefused, NoticeCancelled}
+var noticeKinds = []NoticeKind{NoticeSignedOut, NoticeNotSignedOut, NoticeDone, NoticeDeviceDone, NoticeContinue, NoticeRefused, NoticeCancelled}
 
 // Notice tells a person how something ended that was no error.
 type Notice struct {

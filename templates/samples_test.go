@@ -152,10 +152,14 @@ func samples() map[string]Page {
 			c.RedirectURI, c.TOSURI = "https://login.element.example.com/callback", ""
 		}),
 
-		"confirm":                  ConfirmLogin{Form: sampleForm, RedirectURL: "https://app.example.com/#/sso", UserID: "@alice:example.org", SwitchURL: "/switch"},
-		"confirm on the device":    ConfirmLogin{Form: sampleForm, RedirectURL: "element://connect", UserID: "@alice:example.org"},
-		"device entry":             DeviceEntry{Form: sampleForm},
-		"device entry that failed": DeviceEntry{Form: sampleForm, UserCode: "BCDF-GHJK", Failed: true},
+		"sign out": SignOut{Form: sampleForm},
+		"sign out of an app": SignOut{Form: sampleForm, ClientName: "Element Web", ClientURI: "https://element.example.com/", UserID: "@alice:example.org",
+			Session: true, DeviceID: "AAABBBCCCDDD", RedirectURI: "https://element.example.com/bye"},
+		"sign out of an app on the device": SignOut{Form: sampleForm, ClientURI: "https://app.example.com/", Session: true, RedirectURI: "com.example.app:/bye"},
+		"confirm":                          ConfirmLogin{Form: sampleForm, RedirectURL: "https://app.example.com/#/sso", UserID: "@alice:example.org", SwitchURL: "/switch"},
+		"confirm on the device":            ConfirmLogin{Form: sampleForm, RedirectURL: "element://connect", UserID: "@alice:example.org"},
+		"device entry":                     DeviceEntry{Form: sampleForm},
+		"device entry that failed":         DeviceEntry{Form: sampleForm, UserCode: "BCDF-GHJK", Failed: true},
 		"device consent": DeviceConsent{
 			Form: sampleForm, ClientName: "Element TV", ClientURI: "https://element.example.com/", UserCode: "BCDF-GHJK",
 			Address: "203.0.113.7", Agent: "ElementTV/1.0", RequestedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), UserID: "@alice:example.org",

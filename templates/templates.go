@@ -45,7 +45,8 @@ type Renderer struct {
 }
 
 // A Page is the content of one page: AccountHome, ChooseProvider, Consent,
-// ConfirmLogin, DeviceEntry, DeviceConsent, ErrorPage, FormPost or Notice.
+// ConfirmLogin, DeviceEntry, DeviceConsent, ErrorPage, FormPost, Notice or
+// SignOut.
 type Page interface {
 	// template returns the name of the file in html/, without its ending.
 	template() string
@@ -62,6 +63,7 @@ var pageNames = []string{
 	ErrorPage{}.template(),
 	FormPost{}.template(),
 	Notice{}.template(),
+	SignOut{}.template(),
 }
 
 // view is what layout.html is executed with.
