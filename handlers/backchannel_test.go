@@ -16,6 +16,7 @@ import (
 
 	"keymaker/internal/harness"
 	"keymaker/internal/jobs"
+	"keymaker/internal/server"
 	"keymaker/store"
 	"keymaker/store/storetest"
 )
@@ -350,6 +351,32 @@ func TestBackchannelLogoutStaysAwayFromPrivateAddresses(t *testing.T) {
 	}
 }
 
+func TestBackchannelLogoutOnAPrivateNetwork(t *testing.T) {
+	t.Run("E-34: a client of the configuration is told wherever it is", func(t *testing.T) {
+		rp := receive(t, nil)
+		e := harness.Start(t, func(o *harness.Options) {
+			o.Issuer = "https://sso.example.org"
+			o.Extra = "[[global.oidc_client]]\nclient_id = \"wiki\"\nredirect_uris = [\"https://wiki.example.com/\"]\nbackchannel_logout_uri = \"" + rp.URL + "/logout\"\n"
+		})
+		db := e.Server.Store()
+		login := store.Login{Localpart: "alice", ProviderID: "idp", AuthTime: e.Clock.Now()}
+		if _, err := db.Link(t.Context(), store.NewLink{ProviderID: "idp", Subject: "alice", Localpart: "alice", CreateUser: true}); err != nil {
+			t.Fatal(err)
+		}
+		session := store.Session{ID: store.NewID(e.Clock.Now()), ClientID: "wiki", Kind: store.OAuth, Scope: "openid", Login: login}
+		if err := db.StartSession(t.Context(), store.NewSession{Session: session}); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.EndSession(t.Context(), session.ID, store.End{Reason: store.EndAdminRequest, Actor: store.ActorAdmin}); err != nil {
+			t.Fatal(err)
+		}
+		runJobs(e, 1)
+		if got := rp.tokens(); len(got) != 1 || expectLogoutToken(t, e, "wiki", "ES256", got[0])["sid"] != session.ID {
+			t.Errorf("the client was told %d times", len(got))
+		}
+	})
+}
+
 // A client that hangs holds up nobody else, and not the end of the server
 // beyond its time.
 func TestBackchannelLogoutToAClientThatHangs(t *testing.T) {
@@ -424,56 +451,58 @@ func TestBackchannelLogoutAcrossACrash(t *testing.T) {
 }
 
 func TestBackchannelLogoutByTwoServers(t *testing.T) {
-	t.Run("E-33: two servers on one database tell each client once", func(t *testing.T) {
-		for _, d := range storetest.Databases() {
-			if d.Name != "postgres" {
-				continue // a SQLite file has one server
-			}
-			e := harness.Start(t, func(o *harness.Options) {
-				o.Global = "oidc_rc_per_second = 0"
-				o.DatabaseURL, o.SecretFile = d.URL(t), storetest.SecretFile(t)
-			})
-			other, err := e.Reopen()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = other.Close() }()
-			rp := receive(t, nil)
-			id := rp.client(e, nil)
-			want := map[string]bool{}
-			for _, user := range []string{"alice", "bob", "alice", "bob", "alice", "bob"} {
-				tokens := e.LogInWith(e.NewRequest(id, "openid"), user)
-				expectRevoked(t, e.Form(revokePath, url.Values{"token": {tokens.Access}}))
-				want[sid(t, tokens.IDToken)] = true
-			}
-			total := make([]int, 2)
-			var both sync.WaitGroup
-			for i, s := range []interface {
-				RunJobs(ctx context.Context) (int, error)
-			}{e.Server, other} {
-				both.Go(func() {
-					var err error
-					if total[i], err = s.RunJobs(t.Context()); err != nil {
-						t.Error(err)
-					}
-				})
-			}
-			both.Wait()
-			rest, err := e.Server.RunJobs(t.Context()) // the last of a lane may be free only afterwards
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := rp.tokens()
-			if total[0]+total[1]+rest != len(want) || len(got) != len(want) {
-				t.Errorf("%v jobs and %d, told %d times, want %d", total, rest, len(got), len(want))
-			}
-			for _, token := range got {
-				s, _ := claimsOf(t, token)["sid"].(string)
-				delete(want, s)
-			}
-			if len(want) != 0 {
-				t.Errorf("not told: %v", want)
-			}
+	for _, d := range storetest.Databases() {
+		if d.Name != "postgres" {
+			continue // a SQLite file has one server
 		}
+		t.Run(d.Name, func(t *testing.T) {
+			t.Run("E-33: two servers on one database tell each client once", func(t *testing.T) { tellByTwoServers(t, d) })
+		})
+	}
+}
+
+func tellByTwoServers(t *testing.T, d storetest.Database) {
+	e := harness.Start(t, func(o *harness.Options) {
+		o.Global = "oidc_rc_per_second = 0"
+		o.DatabaseURL, o.SecretFile = d.URL(t), storetest.SecretFile(t)
 	})
+	other, err := e.Reopen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Close() }()
+	rp := receive(t, nil)
+	id := rp.client(e, nil)
+	want := map[string]bool{}
+	for _, user := range []string{"alice", "bob", "alice", "bob", "alice", "bob"} {
+		tokens := e.LogInWith(e.NewRequest(id, "openid"), user)
+		expectRevoked(t, e.Form(revokePath, url.Values{"token": {tokens.Access}}))
+		want[sid(t, tokens.IDToken)] = true
+	}
+	total := make([]int, 2)
+	var both sync.WaitGroup
+	for i, s := range []*server.Server{e.Server, other} {
+		both.Go(func() {
+			var err error
+			if total[i], err = s.RunJobs(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	both.Wait()
+	rest, err := e.Server.RunJobs(t.Context()) // the last of a lane may be free only afterwards
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := rp.tokens()
+	if total[0]+total[1]+rest != len(want) || len(got) != len(want) {
+		t.Errorf("%v jobs and %d, told %d times, want %d", total, rest, len(got), len(want))
+	}
+	for _, token := range got {
+		s, _ := claimsOf(t, token)["sid"].(string)
+		delete(want, s)
+	}
+	if len(want) != 0 {
+		t.Errorf("not told: %v", want)
+	}
 }

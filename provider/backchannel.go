@@ -63,18 +63,22 @@ func (p *Provider) deliverLogout(ctx context.Context, j store.Job) error {
 	if err != nil {
 		return fmt.Errorf("sign a logout token: %w", err)
 	}
-	return p.postLogout(ctx, n.URI, token)
+	client := p.clients
+	if n.Configured {
+		client = p.trusted
+	}
+	return postLogout(ctx, client, n.URI, token)
 }
 
 // postLogout sends a logout token (Back-Channel Logout §2.5, §2.8).
-func (p *Provider) postLogout(ctx context.Context, uri, token string) error {
+func postLogout(ctx context.Context, client *http.Client, uri, token string) error {
 	body := strings.NewReader(url.Values{"logout_token": {token}}.Encode())
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, uri, body)
 	if err != nil {
 		return fmt.Errorf("the URI is none: %w", jobs.ErrFinal)
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	answer, err := p.clients.Do(r)
+	answer, err := client.Do(r)
 	if err != nil {
 		return unreachable(err)
 	}

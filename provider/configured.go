@@ -14,16 +14,8 @@ import (
 // configureClients takes the clients of the configuration file into use, and
 // warns of those that are no longer in it and still have sessions.
 func (p *Provider) configureClients(ctx context.Context) error {
-	clients := make([]store.NewClient, 0, len(p.config.OIDCClients))
-	for i := range p.config.OIDCClients {
-		n, err := configuredClient(&p.config.OIDCClients[i])
-		if err != nil {
-			return err
-		}
-		clients = append(clients, n)
-	}
-	if err := p.store.Configure(ctx, clients); err != nil {
-		return fmt.Errorf("global.oidc_client: %w", err)
+	if err := Configure(ctx, p.store, p.config); err != nil {
+		return err
 	}
 	orphans, err := p.store.Orphans(ctx)
 	if err != nil {
@@ -32,6 +24,23 @@ func (p *Provider) configureClients(ctx context.Context) error {
 	for _, o := range orphans {
 		p.log.WarnContext(ctx, "a client is no longer in the configuration, and its tokens are not accepted: put its [[global.oidc_client]] back to accept them again",
 			"client", o.ClientID, "sessions", o.Sessions, "newest", o.Newest.Format(time.RFC3339))
+	}
+	return nil
+}
+
+// Configure makes the clients of the configuration file known to a store, as
+// whoever ends sessions needs it.
+func Configure(ctx context.Context, db *store.Store, c *config.Config) error {
+	clients := make([]store.NewClient, 0, len(c.OIDCClients))
+	for i := range c.OIDCClients {
+		n, err := configuredClient(&c.OIDCClients[i])
+		if err != nil {
+			return err
+		}
+		clients = append(clients, n)
+	}
+	if err := db.Configure(ctx, clients); err != nil {
+		return fmt.Errorf("global.oidc_client: %w", err)
 	}
 	return nil
 }

@@ -45,8 +45,9 @@ type Provider struct {
 	keys       *signing.Ring
 	fosite     *fosite.Fosite
 	metadata   documents
-	// clients reaches the addresses that clients registered.
-	clients *http.Client
+	// clients reaches the addresses that clients registered, and trusted those
+	// that the administrator wrote down.
+	clients, trusted *http.Client
 	// Keys that registered and that configured clients publish.
 	published, configuredKeys *keysets
 }
@@ -71,11 +72,11 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 	if err := p.configureClients(ctx); err != nil {
 		return nil, err
 	}
-	p.clients = outbound.New(outbound.Public)
+	p.clients, p.trusted = outbound.New(outbound.Public), outbound.New(outbound.Anywhere)
 	if p.onLoopback() {
 		p.clients = outbound.New(outbound.PublicAndLoopback)
 	}
-	p.published, p.configuredKeys = newKeysets(p.clients, p.clock), newKeysets(outbound.New(outbound.Anywhere), p.clock)
+	p.published, p.configuredKeys = newKeysets(p.clients, p.clock), newKeysets(p.trusted, p.clock)
 	if p.metadata, err = p.buildDocuments(o.Languages); err != nil {
 		return nil, err
 	}

@@ -19,6 +19,9 @@ type LogoutNotice struct {
 	Alg       string `json:"alg"` // id_token_signed_response_alg
 	UserID    string `json:"user_id"`
 	SessionID string `json:"session_id"`
+	// Configured is set for a client of the configuration file: the URI is the
+	// administrator's.
+	Configured bool `json:"configured,omitempty"`
 }
 
 // noticeLogout leaves a job behind for a session that has just ended, if its
@@ -42,7 +45,7 @@ func (s *Store) noticeLogout(ctx context.Context, r sessionRow) error {
 		// does not answer holds up no other.
 		Lane: JobLogout + " " + client.ID + " " + r.Login.Localpart,
 		Payload: LogoutNotice{ClientID: client.ID, URI: client.fields.BackchannelLogoutURI, Alg: client.fields.IDTokenAlg,
-			UserID: s.UserID(r.Login.Localpart), SessionID: r.ID},
+			UserID: s.UserID(r.Login.Localpart), SessionID: r.ID, Configured: client.configured},
 	})
 	return err
 }

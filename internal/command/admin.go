@@ -16,6 +16,7 @@ import (
 	"keymaker/internal/clock"
 	"keymaker/internal/config"
 	"keymaker/internal/telemetry"
+	"keymaker/provider"
 	"keymaker/store"
 )
 
@@ -58,6 +59,10 @@ func (c *AdminCommand) run(ctx context.Context, streams *Streams, do func(*admin
 		return fmt.Errorf("open the database: %w", err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	// Whoever ends a session lets its client be told.
+	if err := provider.Configure(ctx, db, cfg); err != nil {
+		return err
+	}
 	return do(&admin{Store: db, config: cfg, streams: streams, json: c.JSON})
 }
 

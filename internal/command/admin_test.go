@@ -27,7 +27,7 @@ func withAlice(t *testing.T) {
 		t.Fatal(err)
 	}
 	login := store.Login{Localpart: "alice", ProviderID: "keymaker", UpstreamIssuer: "https://sso.example.com", UpstreamSubject: "1234"}
-	err = s.StartSession(t.Context(), store.NewSession{Session: store.Session{ID: "SESSION", DeviceID: "DEVICE", ClientID: "app", Kind: store.OAuth, Login: login}, DeviceName: "Phone"})
+	err = s.StartSession(t.Context(), store.NewSession{Session: store.Session{ID: "SESSION", DeviceID: "DEVICE", ClientID: "app", Kind: store.OAuth, Scope: "openid", Login: login}, DeviceName: "Phone"})
 	if err != nil {
 		t.Fatal(err)
 	}

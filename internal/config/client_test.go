@@ -54,6 +54,10 @@ logo_uri = "https://cdn.example.org/logo.png"`, func(c *config.OIDCClient) {
 			c.Metadata.RedirectURIs, c.Metadata.ResponseTypes = nil, nil
 			c.Metadata.GrantTypes, c.Metadata.Scope = []string{"client_credentials"}, "urn:synapse:admin:* urn:example:b"
 		}},
+		{"where to go after a logout, and where to be told of one", site + `post_logout_redirect_uris = ["https://wiki.example.com/"]
+backchannel_logout_uri = "http://127.0.0.1:8081/logout"`, func(c *config.OIDCClient) {
+			c.Metadata.PostLogoutRedirectURIs, c.Metadata.BackchannelLogoutURI = []string{"https://wiki.example.com/"}, "http://127.0.0.1:8081/logout"
+		}},
 		{"a public client", good + "[[global.oidc_client]]\nclient_id = \"wiki\"\nredirect_uris = [\"https://wiki.example.com/callback\"]\n", func(c *config.OIDCClient) {
 			c.ClientSecret, c.Metadata.TokenEndpointAuthMethod = "", "none"
 		}},

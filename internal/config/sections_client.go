@@ -64,8 +64,8 @@ var clientOptions = []option{
 	textMember("logo_uri", "https://wiki.example.com/logo.png", "Its picture."),
 	textMember("tos_uri", "https://wiki.example.com/terms", "Its terms of service, linked where people approve."),
 	textMember("policy_uri", "https://wiki.example.com/privacy", "Its privacy policy, linked there too."),
-	listMember("post_logout_redirect_uris", []string{"https://wiki.example.com/"}, "Where people may be sent after they have signed out. Compared like redirect_uris."),
-	textMember("backchannel_logout_uri", "https://wiki.example.com/oidc/logout", "Where the application is told that a session has ended (back-channel logout), over https or on a loopback host."),
+	listMember("post_logout_redirect_uris", []string{"https://wiki.example.com/"}, "Where people may be sent after they have signed out (logout.md). Compared like redirect_uris."),
+	textMember("backchannel_logout_uri", "https://wiki.example.com/oidc/logout", "Where the application is told that a session has ended (back-channel logout), over https or on a loopback host. It may be on a private network."),
 	textMember("id_token_signed_response_alg", "RS256", "What its ID tokens are signed with: ES256 or RS256. By default ES256."),
 	textMember("userinfo_signed_response_alg", "ES256", "What userinfo is signed with for it: ES256 or RS256. By default it is not signed."),
 }
