@@ -26,16 +26,16 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 // finishLogin verifies what the provider says, finds the Matrix user it means,
 // signs the browser in, and goes on with the request that was waiting.
 func (s *Server) finishLogin(w http.ResponseWriter, r *http.Request, providerID string) {
-	query, err := readQuery(r)
+	p := s.providerByID(providerID)
+	browser := s.cookies.knownBrowser(r)
+	waiting, err := s.Logins.TakeUpstream(r.Context(), browser, p.ID(), r.URL.Query().Get("state"))
 	if err != nil {
 		s.trouble(w, r, err)
 		return
 	}
-	p := s.providerByID(providerID)
-	browser := s.cookies.knownBrowser(r)
-	waiting, err := s.Logins.TakeUpstream(r.Context(), browser, p.ID(), query.Get("state"))
+	query, err := readQuery(r)
 	if err != nil {
-		s.trouble(w, r, err)
+		s.providerFailure(w, r, p, retryURL(waiting), err)
 		return
 	}
 	identity, err := s.verify(r, p, waiting, query)

@@ -3,40 +3,13 @@ package handlers_test
 import (
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"keymaker/internal/demoidp/demoidptest"
 	"keymaker/internal/harness"
 )
-
-// fault stands in front of the identity provider and may answer for it.
-type fault func(w http.ResponseWriter, r *http.Request, provider http.Handler)
-
-// spoilable starts a server whose identity provider can be spoiled; nil makes
-// it whole again.
-func spoilable(t *testing.T, configure ...func(*harness.Options)) (e *harness.Env, spoil func(fault)) {
-	t.Helper()
-	var now atomic.Pointer[fault]
-	e = harness.Start(t, append(configure, func(o *harness.Options) {
-		o.IDP = func(p *demoidptest.Options) {
-			p.Wrap = func(provider http.Handler) http.Handler {
-				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					if f := now.Load(); f != nil && *f != nil {
-						(*f)(w, r, provider)
-						return
-					}
-					provider.ServeHTTP(w, r)
-				})
-			}
-		}
-	})...)
-	return e, func(f fault) { now.Store(&f) }
-}
 
 // callbackPath is where the identity provider sends people back to.
 func callbackPath(e *harness.Env) string {
@@ -155,31 +128,6 @@ func TestProviderRefuses(t *testing.T) {
 		expectPage(t, p, http.StatusForbidden, "The sign-in was cancelled at Demo")
 		retried(t, b, p)
 	})
-	tests := []struct {
-		name   string
-		values url.Values
-		status int
-		says   string
-	}{
-		{"error=access_denied", url.Values{"error": {"access_denied"}}, 403, "You are not signed in"},
-		{"another error", url.Values{"error": {"temporarily_unavailable"}, "error_description": {"<script>alert(1)</script> we love PINEAPPLES"}}, 502, "Demo did not sign you in"},
-		{"neither code nor error", url.Values{}, 502, "We could not verify your sign-in"},
-		{"a code that the provider does not know", url.Values{"code": {"not-a-code"}}, 502, "Demo did not sign you in"},
-		{"the issuer of another provider (L-04)", url.Values{"code": {"x"}, "iss": {"https://evil.net"}}, 502, "We could not verify your sign-in"},
-	}
-	for _, tt := range tests {
-		t.Run("L-30: the provider's answer is "+tt.name+": a page says so, and a new try works", func(t *testing.T) {
-			e := e.For(t)
-			b, at := begin(e)
-			tt.values.Set("state", stateOf(t, at))
-			p := back(b, e, tt.values)
-			expectPage(t, p, tt.status, tt.says)
-			if p.Has("script") || strings.Contains(p.Text(), "PINEAPPLES") {
-				t.Errorf("the provider's text is in the page: %s", p.Text())
-			}
-			retried(t, b, p)
-		})
-	}
 }
 
 // referenceOf is what a person would tell the administrator.
@@ -201,86 +149,4 @@ func logged(e *harness.Env, reference string) string {
 		}
 	}
 	return strings.Join(lines, "")
-}
-
-// onlyAt spoils one endpoint of the provider.
-func onlyAt(path string, f http.HandlerFunc) fault {
-	return func(w http.ResponseWriter, r *http.Request, provider http.Handler) {
-		if strings.HasSuffix(r.URL.Path, path) {
-			f(w, r)
-			return
-		}
-		provider.ServeHTTP(w, r)
-	}
-}
-
-// rewritten lets the provider answer, and changes the answer's body.
-func rewritten(path string, change func(body string) string) fault {
-	return func(w http.ResponseWriter, r *http.Request, provider http.Handler) {
-		if !strings.HasSuffix(r.URL.Path, path) {
-			provider.ServeHTTP(w, r)
-			return
-		}
-		recorder := httptest.NewRecorder()
-		provider.ServeHTTP(recorder, r)
-		w.Header().Set("Content-Type", recorder.Header().Get("Content-Type"))
-		w.WriteHeader(recorder.Code)
-		_, _ = io.WriteString(w, change(recorder.Body.String()))
-	}
-}
-
-func TestProviderIsDown(t *testing.T) {
-	e, spoil := spoilable(t)
-	id, _ := e.Register(harness.WebClient)
-	broken := func(status int) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "SECRETBODY", status) }
-	}
-	tests := []struct {
-		name   string
-		fault  fault
-		status int
-		says   string
-		reason string // in the log
-	}{
-		{"discovery fails", onlyAt("/.well-known/openid-configuration", broken(500)), 502, "Demo does not answer", "500"},
-		{"nothing answers", func(http.ResponseWriter, *http.Request, http.Handler) { panic(http.ErrAbortHandler) }, 502, "Demo does not answer", "EOF"},
-		{"the token endpoint fails", onlyAt("/oauth/token", broken(503)), 502, "Demo does not answer", "503"},
-		{"the token endpoint answers nonsense", onlyAt("/oauth/token", broken(200)), 502, "Demo does not answer", "cannot be read"},
-		{"the key set fails", onlyAt("/keys", broken(500)), 502, "", "unavailable"},
-		{"userinfo fails", onlyAt("/userinfo", broken(500)), 502, "Demo does not answer", "500"},
-		{"userinfo is about somebody else", rewritten("/userinfo", func(body string) string { return strings.ReplaceAll(body, "subject-alice", "subject-mallory") }),
-			502, "We could not verify your sign-in", "somebody else"},
-		{"the ID token is altered", rewritten("/oauth/token", func(body string) string { return strings.Replace(body, `"id_token":"ey`, `"id_token":"eY`, 1) }),
-			502, "We could not verify your sign-in", "verify"},
-	}
-	for _, tt := range tests {
-		t.Run("L-30: "+tt.name+": the page says it, the log says why, and it works when it is over", func(t *testing.T) {
-			e.Restart() // nothing of the provider is remembered
-			e := e.For(t)
-			b := e.NewBrowser()
-			spoil(tt.fault)
-			defer spoil(nil)
-			p := b.Authorize(e.NewRequest(id, harness.ScopeStable+"DOWN"))
-			if p.StatusCode == http.StatusOK {
-				p = b.SignIn(p, "alice")
-			}
-			expectPage(t, p, tt.status, tt.says)
-			line := logged(e, referenceOf(t, p))
-			if !strings.Contains(line, tt.reason) || !strings.Contains(line, `"level":"ERROR"`) {
-				t.Errorf("the log does not say %q as an error:\n%s", tt.reason, line)
-			}
-			spoil(nil)
-			e.Clock.Advance(6 * time.Second) // a failure is not repeated at once
-			links := p.Links()
-			if len(links) == 0 {
-				t.Fatal("there is no way back")
-			}
-			expectPage(t, b.SignIn(b.Visit(links[0]), "alice"), http.StatusOK, consentTitle)
-			for _, value := range []string{"SECRETBODY", stateOf(t, p), "subject-alice", "subject-mallory"} {
-				if strings.Contains(e.Log.String(), value) {
-					t.Errorf("L-18: the log holds %q", value)
-				}
-			}
-		})
-	}
 }

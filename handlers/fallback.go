@@ -27,12 +27,14 @@ func isMatrix(path string) bool {
 	return strings.HasPrefix(path, "/_matrix/") || strings.HasPrefix(path, "/.well-known/")
 }
 
-// methodNotAllowed names the methods that there are (RFC 9110 §15.5.6).
+// methodNotAllowed names the methods that there are (RFC 9110 §15.5.6). People
+// whom an identity provider sends back by a form get a page, though the path is
+// a Matrix one.
 func (s *Server) methodNotAllowed(w http.ResponseWriter, r *http.Request, known route) {
 	allowed := slices.DeleteFunc(slices.Sorted(maps.Keys(known.methods)), func(method string) bool { return known.methods[method] == nil })
 	w.Header().Set("Allow", strings.Join(allowed, ", "))
 	switch {
-	case known.kind == matrixAPI || isMatrix(r.URL.Path):
+	case known.kind == matrixAPI || isMatrix(r.URL.Path) && !strings.HasPrefix(known.path, callbackRoute):
 		s.matrixFailure(w, r, mxError(http.StatusMethodNotAllowed, "M_UNRECOGNIZED", "This endpoint does not have that method."))
 	case known.kind == page || known.kind == entry || known.kind == asset:
 		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonMethodNotAllowed}, nil)

@@ -67,6 +67,7 @@ const (
 	client = "/_matrix/client/{version:r0|v[0-9]+|unstable}"
 
 	discoveryPath = "/.well-known/openid-configuration"
+	callbackRoute = client + "/login/sso/callback/"
 )
 
 // oauthRoutes exist with an issuer and a provider: the OAuth server starts only
@@ -107,7 +108,7 @@ func (s *Server) legacyRoutes() []route {
 		{client + "/login", matrixAPI, getPost(s.loginFlows, s.login)},
 		{client + "/login/sso/redirect", entry, get(s.ssoRedirect)},
 		{client + "/login/sso/redirect/{idp}", entry, get(s.ssoRedirect)},
-		{client + "/login/sso/callback/{provider}", entry, get(s.callback)},
+		{callbackRoute + "{provider}", entry, get(s.callback)},
 		{confirmPath, page, getPost(s.confirmLogin, s.answerLogin)},
 		{client + "/logout", matrixAPI, post(s.logout)},
 		{client + "/logout/all", matrixAPI, post(s.logoutAll)},

@@ -159,7 +159,7 @@ func (a *Accounts) generated(ctx context.Context, c config.IdentityProvider, id 
 func newLink(id *Identity, localpart string, create bool) store.NewLink {
 	n := store.NewLink{ProviderID: id.ProviderID, Issuer: id.Issuer, Subject: id.Subject, Localpart: localpart, CreateUser: create}
 	if create {
-		n.DisplayName, n.Email = displayName(id.Claims), id.Claims.Email()
+		n.DisplayName, n.Email = displayName(id.Claims), emailAddress(id.Claims)
 	}
 	return n
 }
@@ -167,11 +167,32 @@ func newLink(id *Identity, localpart string, create bool) store.NewLink {
 // maxDisplayName is what homeservers take, in characters.
 const maxDisplayName = 256
 
-// displayName is the person's name as the provider gives it, on one line.
+// displayName is the person's name as the provider gives it, on one line, and
+// without what turns the text around it.
 func displayName(c Claims) string {
 	name := strings.Join(strings.FieldsFunc(c.Text("name"), func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r)
 	}), " ")
+	name = strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Bidi_Control, r) {
+			return -1
+		}
+		return r
+	}, name)
 	runes := []rune(strings.ToValidUTF8(name, ""))
 	return string(runes[:min(len(runes), maxDisplayName)])
+}
+
+// maxEmail is the longest e-mail address in bytes (RFC 5321 §4.5.3.1.3).
+const maxEmail = 254
+
+// emailAddress is the person's verified e-mail address, or "" when that is
+// nothing that a mail can be sent to.
+func emailAddress(c Claims) string {
+	address := c.Email()
+	local, domain, _ := strings.Cut(address, "@")
+	if local == "" || domain == "" || len(address) > maxEmail || strings.ContainsFunc(address, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }) {
+		return ""
+	}
+	return address
 }

@@ -78,6 +78,16 @@ func unavailable(doing string, err error) error {
 // unverified says what does not hold.
 func unverified(what string) error { return fmt.Errorf("%w: %s", ErrUnverified, what) }
 
+// cause is what went wrong on the way, without the address, for a redirect may
+// have put anything into that.
+func cause(err error) error {
+	var transport *url.Error
+	for errors.As(err, &transport) {
+		err = transport.Err
+	}
+	return err
+}
+
 // wrap says what was being done when err, if there is one, happened.
 func wrap(doing string, err error) error {
 	if err == nil {
@@ -93,7 +103,7 @@ func fault(doing string, err error) error {
 	var refused *oauth2.RetrieveError
 	switch {
 	case errors.As(err, &transport):
-		return unavailable(doing, transport)
+		return unavailable(doing, cause(err))
 	case errors.As(err, &refused) && refused.ErrorCode != "":
 		return fmt.Errorf("%s: %w", doing, newProviderError(refused.ErrorCode, refused.ErrorDescription))
 	case errors.As(err, &refused):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
@@ -26,6 +27,9 @@ func (p *Provider) exchange(ctx context.Context, s *site, r Response) (*oauth2.T
 	}
 	if err != nil {
 		return nil, fault("exchange the code", err)
+	}
+	if !strings.EqualFold(token.Type(), "bearer") {
+		return nil, unverified("the access token is no bearer token")
 	}
 	return token, nil
 }

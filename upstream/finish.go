@@ -2,7 +2,10 @@ package upstream
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
@@ -40,7 +43,7 @@ func (p *Provider) Finish(ctx context.Context, r Response) (*Identity, error) {
 	if p.isGitHub() {
 		id, err = p.githubIdentity(ctx, s, token)
 	} else {
-		id, err = p.openIDIdentity(ctx, s, token, r.Nonce)
+		id, err = p.openIDIdentity(ctx, s, token, r)
 	}
 	if err != nil {
 		return nil, err
@@ -57,11 +60,11 @@ func (p *Provider) Finish(ctx context.Context, r Response) (*Identity, error) {
 
 // openIDIdentity reads who signed in from the ID token, and from userinfo
 // where there is one: some providers put next to nothing into the ID token.
-func (p *Provider) openIDIdentity(ctx context.Context, s *site, token *oauth2.Token, nonce string) (*Identity, error) {
+func (p *Provider) openIDIdentity(ctx context.Context, s *site, token *oauth2.Token, r Response) (*Identity, error) {
 	id := &Identity{ProviderID: p.ID(), Issuer: s.Issuer}
 	if s.keys != nil {
 		raw, _ := token.Extra("id_token").(string)
-		claims, err := p.verifyIDToken(ctx, s, raw, nonce)
+		claims, err := p.verifyIDToken(ctx, s, raw, token.AccessToken, r)
 		if err != nil {
 			return nil, err
 		}
@@ -83,8 +86,8 @@ func (p *Provider) openIDIdentity(ctx context.Context, s *site, token *oauth2.To
 		}
 		id.Claims = id.Claims.with(info)
 	}
-	if id.Subject == "" || len(id.Subject) > maxSubject {
-		return nil, unverified("there is no subject of 1 to 255 bytes")
+	if id.Subject == "" || len(id.Subject) > maxSubject || strings.ContainsFunc(id.Subject, unicode.IsControl) {
+		return nil, unverified("there is no subject of 1 to 255 bytes that can be written")
 	}
 	return id, nil
 }
@@ -93,7 +96,7 @@ func (p *Provider) openIDIdentity(ctx context.Context, s *site, token *oauth2.To
 const maxSubject = 255
 
 // userinfo fetches the claims of the userinfo endpoint (OpenID Connect Core
-// 1.0 §5.3), which may be signed.
+// 1.0 §5.3), which may be signed, and then be meant for somebody.
 func (p *Provider) userinfo(ctx context.Context, s *site, token *oauth2.Token) (Claims, error) {
 	body, media, err := p.fetch(ctx, s.Userinfo, token.AccessToken)
 	if err != nil {
@@ -103,7 +106,14 @@ func (p *Provider) userinfo(ctx context.Context, s *site, token *oauth2.Token) (
 		if s.keys == nil {
 			return nil, unverified("userinfo is signed, and there are no keys to verify it with")
 		}
-		claims, err := p.verifySigned(ctx, s, string(body), &oidc.Config{SkipExpiryCheck: true})
+		_, claims, err := p.verifySigned(ctx, s, string(body), &oidc.Config{SkipExpiryCheck: true, SupportedSigningAlgs: algorithms})
+		switch {
+		case err != nil:
+		case claims["aud"] != nil && !slices.Contains(audience(claims), p.config.ClientID):
+			err = unverified("it is meant for another client")
+		case claims["iss"] != nil && !p.isIssuer(s, claims.Text("iss")):
+			err = unverified("it is that of another issuer")
+		}
 		return claims, wrap("userinfo", err)
 	}
 	claims, err := parseClaims(body)

@@ -18,9 +18,9 @@ import (
 // Options are what a provider needs besides its configuration. Every field may
 // be left out.
 type Options struct {
-	// HTTPClient gives the transport of all requests. Time limits (10 s a
-	// request), size limits (1 MiB an answer) and the rules for redirects are
-	// added to it.
+	// HTTPClient gives the transport of all requests, and their time limit where
+	// it has one that is shorter than 10 s. Size limits (1 MiB an answer) and the
+	// rules for redirects are added to it.
 	HTTPClient *http.Client
 	Clock      clock.Clock
 	Logger     *slog.Logger
@@ -34,6 +34,7 @@ type Provider struct {
 	log         *slog.Logger
 	fetcher     *http.Client // for documents: strict
 	poster      *http.Client // for forms with credentials
+	keyFetcher  *http.Client // for key sets: strict, and seldom
 	sites       cache[site]
 	// inBody: the provider does not say how clients authenticate, and has
 	// refused the Authorization header.
@@ -58,6 +59,7 @@ func New(c config.IdentityProvider, callbackURL string, o Options) *Provider {
 		fetcher:     newClient(o.HTTPClient, true),
 		poster:      newClient(o.HTTPClient, false),
 	}
+	p.keyFetcher = &http.Client{Transport: newKeyTransport(p.fetcher, o.Clock)}
 	p.sites.clock = o.Clock
 	p.sites.load = p.load
 	p.sites.stale = func(err error) {

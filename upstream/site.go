@@ -34,6 +34,8 @@ type site struct {
 	AuthMethods []string `json:"token_endpoint_auth_methods_supported"`
 	// ChallengeMethods are those of PKCE; none = it does not say.
 	ChallengeMethods []string `json:"code_challenge_methods_supported"`
+	// SigningAlgorithms are those of the ID tokens; none = it does not say.
+	SigningAlgorithms []string `json:"id_token_signing_alg_values_supported"`
 	// SendsIssuer: every authorization response carries iss (RFC 9207).
 	SendsIssuer bool `json:"authorization_response_iss_parameter_supported"`
 
@@ -81,7 +83,7 @@ func (p *Provider) load(ctx context.Context) (*site, error) {
 		return nil, unavailable("configuration of the provider", err)
 	}
 	if s.JWKS != "" && !p.isGitHub() {
-		s.keys = oidc.NewRemoteKeySet(oidc.ClientContext(context.Background(), p.fetcher), s.JWKS)
+		s.keys = oidc.NewRemoteKeySet(oidc.ClientContext(context.Background(), p.keyFetcher), s.JWKS)
 	}
 	return s, nil
 }
@@ -169,11 +171,11 @@ func (p *Provider) fetch(ctx context.Context, address, bearer string) ([]byte, s
 	}
 	answer, err := p.fetcher.Do(r)
 	if err != nil {
-		return nil, "", unavailable("fetch", err)
+		return nil, "", unavailable("fetch "+address, cause(err))
 	}
 	defer func() { _ = answer.Body.Close() }()
 	if answer.StatusCode != http.StatusOK {
-		return nil, "", unavailable("fetch", &statusError{answer.StatusCode})
+		return nil, "", unavailable("fetch "+address, &statusError{answer.StatusCode})
 	}
 	body, err := io.ReadAll(answer.Body)
 	return body, mediaType(answer), err

@@ -2,11 +2,14 @@ package upstream
 
 import (
 	"bytes"
+	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"time"
 )
@@ -27,19 +30,26 @@ func newClient(base *http.Client, strict bool) *http.Client {
 	if next == nil {
 		next = http.DefaultTransport
 	}
+	timeout := requestTimeout
+	if base.Timeout > 0 {
+		timeout = min(timeout, base.Timeout)
+	}
 	return &http.Client{
 		Transport:     &transport{next: next, strict: strict},
 		CheckRedirect: checkRedirect,
-		Timeout:       requestTimeout,
+		Timeout:       timeout,
 	}
 }
 
 // checkRedirect follows no redirect of a request that carries credentials in
-// its body, and none that leaves https.
+// its body, none that takes a token to another origin, and none that leaves
+// https.
 func checkRedirect(r *http.Request, via []*http.Request) error {
 	first := via[0]
 	switch {
 	case first.Method != http.MethodGet:
+		return http.ErrUseLastResponse
+	case first.Header.Get("Authorization") != "" && (first.URL.Scheme != r.URL.Scheme || first.URL.Host != r.URL.Host):
 		return http.ErrUseLastResponse
 	case first.URL.Scheme == "https" && r.URL.Scheme != "https":
 		return errors.New("a redirect leaves https")
@@ -61,9 +71,12 @@ type transport struct {
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer, err := t.next.RoundTrip(r)
 	if err != nil {
-		return nil, err
+		return nil, withoutAnswer(r.Context(), err)
 	}
 	defer func() { _ = answer.Body.Close() }()
+	if _, err := answer.Location(); err != nil && !errors.Is(err, http.ErrNoLocation) {
+		return nil, errors.New("answered with a redirect that cannot be read")
+	}
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxBody+1))
 	switch {
 	case err != nil:
@@ -81,6 +94,25 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	copied := *answer
 	copied.Body = io.NopCloser(bytes.NewReader(body))
 	return &copied, nil
+}
+
+// withoutAnswer is an error of the network as it is. Any other may repeat what
+// the other side sent, which may be anything: its text is not kept.
+func withoutAnswer(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var network net.Error
+	var certificate *tls.CertificateVerificationError
+	if errors.As(err, &network) || errors.As(err, &certificate) {
+		return err
+	}
+	for _, known := range []error{io.EOF, io.ErrUnexpectedEOF, context.Canceled, http.ErrSchemeMismatch} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	return errors.New("the connection failed, or what it carried is not HTTP")
 }
 
 // readable is nil for a redirect, and for success with JSON or a JWT.

@@ -53,7 +53,8 @@ type Env struct {
 	// running is the test that uses the environment at the moment.
 	running *atomic.Pointer[testing.TB]
 	// cases is how many conformance cases use the server at the moment.
-	cases *atomic.Int32
+	cases      *atomic.Int32
+	httpClient *http.Client
 }
 
 // For is the same environment for a subtest: what fails, fails there. A
@@ -81,6 +82,8 @@ type Options struct {
 	NoWellKnown, NoProvider bool
 	// IDP configures the identity provider.
 	IDP func(*demoidptest.Options)
+	// HTTPClient speaks to the identity providers.
+	HTTPClient *http.Client
 	// Now is where the clock stands at first.
 	Now time.Time
 	// FinalSlash writes the issuer with one.
@@ -101,7 +104,7 @@ func Start(t testing.TB, configure ...func(*Options)) *Env {
 		t.Fatalf("listen: %v", err)
 	}
 	e := &Env{T: t, URL: "http://" + listener.Addr().String(), Clock: clock.NewManual(o.Now), Log: &Buffer{},
-		serving: &atomic.Pointer[server.Server]{}, running: &atomic.Pointer[testing.TB]{}, cases: &atomic.Int32{}}
+		serving: &atomic.Pointer[server.Server]{}, running: &atomic.Pointer[testing.TB]{}, cases: &atomic.Int32{}, httpClient: o.HTTPClient}
 	e.enter(t)
 	e.Issuer = e.URL
 	if o.Issuer != "" {
@@ -152,7 +155,7 @@ func (e *Env) Reopen() (*server.Server, error) {
 		return nil, err
 	}
 	log := slog.New(slog.NewJSONHandler(e.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	return server.New(context.Background(), server.Options{Config: cfg, Clock: e.Clock, Logger: log})
+	return server.New(context.Background(), server.Options{Config: cfg, Clock: e.Clock, Logger: log, HTTPClient: e.httpClient})
 }
 
 func (e *Env) open(t testing.TB) *server.Server {
