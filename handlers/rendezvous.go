@@ -27,7 +27,7 @@ const maxPayload = 4096
 // rendezvousOn tells whether devices can meet here. Without the OAuth server
 // there is nothing to sign in to by a QR code.
 func (s *Server) rendezvousOn() bool {
-	return s.Rendezvous != nil && s.Config.Rendezvous && s.Config.OAuthEnabled()
+	return s.Matrix != nil && s.Config.Rendezvous && s.Config.OAuthEnabled()
 }
 
 // errBusy is the answer to one request too many.
@@ -36,7 +36,7 @@ var errBusy = mxError(http.StatusTooManyRequests, "M_LIMIT_EXCEEDED", "Too many 
 // beginRendezvous stores a session. Anybody may: a new device has no token yet.
 func (s *Server) beginRendezvous(r *http.Request, p store.RendezvousProtocol, payload []byte, life time.Duration) (id string, begun store.Rendezvous, err error) {
 	id = secret.Token()
-	begun, err = s.Rendezvous.BeginRendezvous(r.Context(), id, store.NewRendezvous{Protocol: p, Payload: payload,
+	begun, err = s.Matrix.BeginRendezvous(r.Context(), id, store.NewRendezvous{Protocol: p, Payload: payload,
 		Network: network(s.clientAddr(r)).String(), ExpiresAt: s.Clock.Now().Add(life)})
 	return id, begun, err
 }
@@ -69,7 +69,7 @@ func (s *Server) notByNavigation(next http.HandlerFunc) http.HandlerFunc {
 func (s *Server) endRendezvous(w http.ResponseWriter, r *http.Request, p store.RendezvousProtocol) bool {
 	id, err := variable(r, "id")
 	if err == nil {
-		err = s.Rendezvous.EndRendezvous(r.Context(), p, id)
+		err = s.Matrix.EndRendezvous(r.Context(), p, id)
 	}
 	if err != nil {
 		s.matrixFailure(w, r, err)
@@ -83,7 +83,7 @@ func (s *Server) readRendezvous(w http.ResponseWriter, r *http.Request, p store.
 	id, err := variable(r, "id")
 	var session store.Rendezvous
 	if err == nil {
-		session, err = s.Rendezvous.Rendezvous(r.Context(), p, id)
+		session, err = s.Matrix.Rendezvous(r.Context(), p, id)
 	}
 	if err != nil {
 		s.matrixFailure(w, r, err)

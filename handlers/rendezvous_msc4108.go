@@ -91,7 +91,7 @@ func (s *Server) replaceMSC4108(w http.ResponseWriter, r *http.Request) (store.R
 	if err != nil {
 		return store.Rendezvous{}, err
 	}
-	return s.Rendezvous.WriteRendezvous(r.Context(), store.MSC4108, id, store.RendezvousWrite{Sequence: sequence, Payload: payload})
+	return s.Matrix.WriteRendezvous(r.Context(), store.MSC4108, id, store.RendezvousWrite{Sequence: sequence, Payload: payload})
 }
 
 // endMSC4108 cancels a session.

@@ -2,6 +2,7 @@ package handlers_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"regexp"
 	"strings"
@@ -234,7 +235,7 @@ func TestMSC4108Refusals(t *testing.T) {
 	}
 	t.Run("G-30: a body of unknown length is refused", func(t *testing.T) {
 		e := e.For(t)
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, e.URL+msc4108Path, struct{ *strings.Reader }{strings.NewReader("x")})
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, e.URL+msc4108Path, struct{ io.Reader }{strings.NewReader("x")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -243,9 +244,10 @@ func TestMSC4108Refusals(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		body, err := io.ReadAll(response.Body)
 		_ = response.Body.Close()
-		if response.StatusCode != http.StatusBadRequest {
-			t.Errorf("status %d", response.StatusCode)
+		if err != nil || response.StatusCode != http.StatusBadRequest || !strings.Contains(string(body), "M_MISSING_PARAM") {
+			t.Errorf("status %d, %v: %s", response.StatusCode, err, body)
 		}
 	})
 	t.Run("G-30: a parameter of the Content-Type does no harm", func(t *testing.T) {

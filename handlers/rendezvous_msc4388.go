@@ -121,7 +121,7 @@ func (s *Server) replaceMSC4388(w http.ResponseWriter, r *http.Request) (store.R
 		return store.Rendezvous{}, mxError(http.StatusBadRequest, "M_MISSING_PARAM", "The sequence_token is missing.")
 	}
 	write := store.RendezvousWrite{Sequence: sequenceOf(*body.SequenceToken), Payload: []byte(*body.Data), Transaction: transaction}
-	current, err := s.Rendezvous.WriteRendezvous(r.Context(), store.MSC4388, id, write)
+	current, err := s.Matrix.WriteRendezvous(r.Context(), store.MSC4388, id, write)
 	if conflicted(err) && !named && bytes.Equal(current.Payload, write.Payload) {
 		return current, nil
 	}

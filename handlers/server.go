@@ -28,10 +28,7 @@ type Options struct {
 	// Matrix is the embedded homeserver surface; nil where a real homeserver
 	// answers those paths.
 	Matrix Matrix
-	// Rendezvous keeps what devices leave for each other; nil where a real
-	// homeserver does.
-	Rendezvous Rendezvous
-	Pages      *templates.Renderer
+	Pages  *templates.Renderer
 	// FormKey authenticates the forms of the pages, 32 bytes.
 	FormKey []byte
 	Clock   clock.Clock
@@ -46,6 +43,7 @@ type Matrix interface {
 	Devices(ctx context.Context, localpart string) ([]store.Device, error)
 	Device(ctx context.Context, localpart, deviceID string) (store.Device, error)
 	RenameDevice(ctx context.Context, localpart, deviceID, displayName string) error
+	Rendezvous
 }
 
 // Server answers every request.

@@ -109,13 +109,15 @@ func TestRendezvous(t *testing.T) {
 			}
 			want(f, "x", 2)
 		}},
-		{"a session remembers only so many transactions", func(f *fixture) {
+		{"a session takes and remembers only so many writes", func(f *fixture) {
 			for i := range store.MaxRendezvousWrites {
 				_, err := write(f, int64(i+1), "x", fmt.Sprint(i))
 				f.must(err)
 			}
 			_, err := write(f, store.MaxRendezvousWrites+1, "x", "more")
 			f.want("one more", err, store.ErrTooMany)
+			_, err = write(f, store.MaxRendezvousWrites+1, "x", "")
+			f.want("one more without a transaction", err, store.ErrTooMany)
 			_, err = write(f, 1, "x", "0")
 			f.want("a known one", err, nil)
 		}},

@@ -7,8 +7,8 @@ import (
 	"keymaker/internal/secret"
 )
 
-// maxRendezvousWrites is how many transaction ids of a session are remembered.
-// A login needs about ten.
+// maxRendezvousWrites is how often a session may be written to, and how many
+// transaction ids of it are remembered. A login needs about ten.
 const maxRendezvousWrites = 200
 
 // RendezvousWrite replaces the payload.
@@ -32,9 +32,17 @@ func (rendezvousWriteRow) TableName() string { return "rendezvous_writes" }
 // WriteRendezvous replaces the payload if its sequence is still that of the
 // write, and returns the session as it is then. Of any number of writes with
 // one sequence one succeeds; the others get ErrConflict and the session as it
-// has become. It returns ErrTooMany for a transaction too many, and ErrNotFound
-// like Rendezvous.
+// has become. It returns ErrTooMany for a write too many, and ErrNotFound like
+// Rendezvous.
 func (s *Store) WriteRendezvous(ctx context.Context, p RendezvousProtocol, id string, w RendezvousWrite) (current Rendezvous, err error) {
+	// What cannot succeed keeps no other writer waiting.
+	current, err = s.Rendezvous(ctx, p, id)
+	if err == nil && current.Sequence != w.Sequence && w.Transaction == "" {
+		err = ErrConflict
+	}
+	if err != nil {
+		return current, err
+	}
 	conflict := false
 	err = s.InTx(ctx, func(ctx context.Context) error {
 		row, err := s.takeRendezvous(ctx, p, id)
@@ -47,6 +55,9 @@ func (s *Store) WriteRendezvous(ctx context.Context, p RendezvousProtocol, id st
 		}
 		if known == nil {
 			conflict = row.Sequence != w.Sequence
+			if !conflict && row.Sequence > maxRendezvousWrites {
+				return ErrTooMany
+			}
 			if !conflict {
 				row.Payload, row.Sequence, row.ChangedAt = present(w.Payload), row.Sequence+1, s.now()
 			}
