@@ -16,6 +16,7 @@ import (
 	"keymaker/provider/loginhint"
 	"keymaker/provider/redirect"
 	"keymaker/provider/scope"
+	"keymaker/provider/signing"
 	"keymaker/store"
 )
 
@@ -187,20 +188,37 @@ func (p *Provider) checkAuthorization(a *Authorization, form url.Values) *Error 
 		return AsError(err)
 	}
 	a.Scope, a.Nonce = set, form.Get("nonce")
-	a.LoginHint = loginhint.Parse(form.Get("login_hint"), p.config.ServerName)
+	hint := p.loginHint(a.Client, form)
+	a.LoginHint = loginhint.Parse(hint, p.config.ServerName)
 	a.UILocales = form.Get("ui_locales")
 	a.ProviderID = form.Get("idp_id")
 	if a.ProviderID == "" {
 		a.ProviderID = form.Get("io.element.idp_id")
 	}
 	for _, name := range []string{"client_id", "redirect_uri", "response_type", "response_mode", "state", "nonce", "code_challenge", "code_challenge_method",
-		"prompt", "max_age", "login_hint", "ui_locales", "idp_id"} {
+		"prompt", "max_age", "ui_locales", "idp_id"} {
 		if v := form.Get(name); v != "" {
 			a.params.Set(name, v)
 		}
 	}
+	if hint != "" {
+		a.params.Set("login_hint", hint)
+	}
 	a.params.Set("scope", set.String())
 	return nil
+}
+
+// loginHint is whom the client expects: the user of its id_token_hint, or else
+// its login_hint. An ID token that is not ours, or another client's, is no hint:
+// it must not cause an error (OpenID Connect Core §15.1). One that has expired is
+// (§3.1.2.1).
+func (p *Provider) loginHint(client *store.Client, form url.Values) string {
+	payload, err := p.keys.Verify(signing.JWT, form.Get("id_token_hint"))
+	var claims idTokenClaims
+	if err == nil && json.Unmarshal(payload, &claims) == nil && claims.Issuer == p.issuer && claims.Audience == client.ID {
+		return "mxid:" + claims.Subject
+	}
+	return form.Get("login_hint")
 }
 
 func checkUnsupported(a *Authorization, form url.Values) *Error {
