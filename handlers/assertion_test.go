@@ -223,6 +223,14 @@ func TestAssertionsAtOtherEndpoints(t *testing.T) {
 		harness.ExpectJSON(t, e.Form(revokePath, asserted(url.Values{"token": {tokens.Access}}, s.sign(e, map[string]any{"aud": e.Issuer + revokePath}))), http.StatusOK)
 		expectInactive(t, e.Introspect(tokens.Access))
 	})
+	t.Run("D-61 A-03z: a pushed request takes an assertion for its own endpoint, and needs one", func(t *testing.T) {
+		e := e.For(t)
+		r := e.NewRequest(s.id, "openid")
+		harness.ExpectOAuthError(t, push(e, r), http.StatusUnauthorized, "invalid_client")
+		r.Values = asserted(r.Values, s.sign(e, map[string]any{"aud": e.Issuer + parPath}))
+		harness.ExpectJSON(t, push(e, r), http.StatusCreated)
+		harness.ExpectOAuthError(t, push(e, r), http.StatusUnauthorized, "invalid_client")
+	})
 	t.Run("D-61 G-01: a device authorization takes an assertion, and needs one of this client", func(t *testing.T) {
 		e := e.For(t)
 		values := url.Values{"scope": {"openid"}, "client_id": {s.id}}
