@@ -138,13 +138,13 @@ func TestEveryCaseFailsOnAFake(t *testing.T) {
 // runAgainst runs the tests in a process of their own and returns the cases,
 // which for the most part have failed.
 func runAgainst(ctx context.Context, fake, path string) ([]conformance.Case, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 9*time.Minute)
 	defer cancel()
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	run := exec.CommandContext(ctx, self, "-test.run=^Test", "-test.skip=^TestEveryCaseFailsOnAFake$", "-test.timeout=5m")
+	run := exec.CommandContext(ctx, self, "-test.run=^Test", "-test.skip=^TestEveryCaseFailsOnAFake$", "-test.timeout=9m")
 	run.Env = append(os.Environ(), harness.TargetVariable+"="+fake, casesVariable+"="+path, storetest.Variable+"=")
 	output, err := run.CombinedOutput()
 	data, unread := os.ReadFile(path)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -356,4 +357,35 @@ func TestDevicePage(t *testing.T) {
 			tt.do(t, e, begin(e))
 		})
 	}
+}
+
+func TestDeviceGrantSwitchedOff(t *testing.T) {
+	e := harness.Start(t, func(o *harness.Options) { o.Global = "oidc_device_grant = false" })
+	id, _ := e.Register(harness.WebClient)
+	t.Run("G-05 A-03g A-03l: neither its endpoint nor its grant type is in the metadata", func(t *testing.T) {
+		doc := e.For(t).Get(metadataPath).JSON()
+		if _, there := doc["device_authorization_endpoint"]; there || !slices.Equal(strs(doc["grant_types_supported"]), []string{"authorization_code", "refresh_token"}) {
+			t.Errorf("the metadata is %v", doc)
+		}
+	})
+	t.Run("G-05: the grant type is unsupported_grant_type", func(t *testing.T) {
+		a := e.For(t).Form(tokenPath, deviceFlow{clientID: id, code: "x"}.values())
+		harness.ExpectOAuthError(t, a, http.StatusBadRequest, "unsupported_grant_type")
+	})
+	t.Run("G-05 B-20: it is pruned from a registration, and refused where it is the only way in", func(t *testing.T) {
+		e := e.For(t)
+		a := register(e, metadataOf(t, map[string]any{"grant_types": []string{"authorization_code", "refresh_token", deviceGrantType}}))
+		if a.Status != http.StatusCreated || !slices.Equal(strs(a.JSON()["grant_types"]), []string{"authorization_code", "refresh_token"}) {
+			t.Errorf("status %d: %s", a.Status, a.Body)
+		}
+		harness.ExpectOAuthError(t, register(e, deviceOnly), http.StatusBadRequest, "invalid_client_metadata")
+	})
+	t.Run("G-05: nothing of it answers, and no device can meet another", func(t *testing.T) {
+		e := e.For(t)
+		expectPage(t, e.NewBrowser().Visit(devicePagePath), http.StatusNotFound, "")
+		expectStatus(e, e.Form(deviceAuthorizationPath, url.Values{"client_id": {id}}), http.StatusNotFound)
+		if flags, _ := e.Get("/_matrix/client/versions").JSON()["unstable_features"].(map[string]any); flags["org.matrix.msc4108"] != false {
+			t.Errorf("the flags are %v", flags)
+		}
+	})
 }

@@ -25,9 +25,9 @@ type Rendezvous interface {
 const maxPayload = 4096
 
 // rendezvousOn tells whether devices can meet here. Without the OAuth server
-// there is nothing to sign in to by a QR code.
+// and its device grant there is nothing to sign in to by a QR code.
 func (s *Server) rendezvousOn() bool {
-	return s.Matrix != nil && s.Config.Rendezvous && s.Config.OAuthEnabled()
+	return s.Matrix != nil && s.Config.Rendezvous && s.Config.OAuthEnabled() && s.Config.OIDCDeviceGrant
 }
 
 // errBusy is the answer to one request too many.

@@ -87,9 +87,6 @@ func (s *Server) oauthRoutes() []route {
 		{oidc + "/par", oauthAPI, post(s.pushAuthorization)},
 		{oidc + "/authorize", entry, getPost(s.authorize, s.authorize)},
 		{oidc + "/_complete", page, getPost(s.consent, s.answerConsent)},
-		{oidc + "/device_authorization", oauthAPI, post(s.authorizeDevice)},
-		{oidc + "/device", page, getPost(s.deviceEntry, s.enterCode)},
-		{deviceConsentPath, page, getPost(s.deviceConsent, s.answerDevice)},
 		{accountPath, page, get(s.account)},
 		{oidc + "/token", oauthAPI, post(s.token)},
 		{oidc + "/revoke", oauthAPI, post(s.revoke)},
@@ -132,6 +129,15 @@ func (s *Server) homeserverRoutes() []route {
 	}
 }
 
+// deviceRoutes are those of the device grant (conformance G).
+func (s *Server) deviceRoutes() []route {
+	return []route{
+		{oidc + "/device_authorization", oauthAPI, post(s.authorizeDevice)},
+		{oidc + "/device", page, getPost(s.deviceEntry, s.enterCode)},
+		{deviceConsentPath, page, getPost(s.deviceConsent, s.answerDevice)},
+	}
+}
+
 // rendezvousRoutes are where the two devices of a QR login meet.
 func (s *Server) rendezvousRoutes() []route {
 	session := func(g, p, d http.HandlerFunc) map[string]http.HandlerFunc {
@@ -154,6 +160,9 @@ func (s *Server) routes() []route {
 	}
 	if s.Config.OAuthEnabled() {
 		routes = append(routes, s.oauthRoutes()...)
+	}
+	if s.Config.OAuthEnabled() && s.Config.OIDCDeviceGrant {
+		routes = append(routes, s.deviceRoutes()...)
 	}
 	if len(s.Upstreams) > 0 {
 		routes = append(routes, s.legacyRoutes()...)

@@ -68,7 +68,7 @@ func (p *Provider) checkTokenRequest(ctx context.Context, r *http.Request) error
 	if grant == "" {
 		return invalidRequest("The grant_type is missing.")
 	}
-	if !slices.Contains(registration.GrantTypes(), grant) {
+	if !slices.Contains(registration.GrantTypes(p.config.OIDCDeviceGrant), grant) {
 		return oauthError(http.StatusBadRequest, "unsupported_grant_type", "The grant_type is not supported.")
 	}
 	if err := checkCredentials(r); err != nil {

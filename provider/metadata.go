@@ -17,7 +17,7 @@ type metadata struct {
 	AuthorizationEndpoint            string   `json:"authorization_endpoint"`
 	TokenEndpoint                    string   `json:"token_endpoint"`
 	RevocationEndpoint               string   `json:"revocation_endpoint"`
-	DeviceAuthorizationEndpoint      string   `json:"device_authorization_endpoint"`
+	DeviceAuthorizationEndpoint      string   `json:"device_authorization_endpoint,omitempty"`
 	PushedAuthorizationEndpoint      string   `json:"pushed_authorization_request_endpoint"`
 	RegistrationEndpoint             string   `json:"registration_endpoint"`
 	IntrospectionEndpoint            string   `json:"introspection_endpoint"`
@@ -66,16 +66,20 @@ func (p *Provider) buildDocuments(languages []string) (documents, error) {
 }
 
 func (p *Provider) buildMetadata(languages []string, rs256 bool) ([]byte, error) {
+	deviceAuthorization := ""
+	if p.config.OIDCDeviceGrant {
+		deviceAuthorization = p.endpoint("/device_authorization")
+	}
 	confidential := slices.DeleteFunc(registration.AuthMethods(), func(method string) bool { return method == registration.AuthNone })
 	doc, err := json.Marshal(metadata{
 		Issuer:                p.issuer,
 		AuthorizationEndpoint: p.endpoint("/authorize"), TokenEndpoint: p.endpoint("/token"), RevocationEndpoint: p.endpoint("/revoke"),
-		DeviceAuthorizationEndpoint: p.endpoint("/device_authorization"), PushedAuthorizationEndpoint: p.endpoint("/par"),
+		DeviceAuthorizationEndpoint: deviceAuthorization, PushedAuthorizationEndpoint: p.endpoint("/par"),
 		RegistrationEndpoint: p.endpoint("/registration"), IntrospectionEndpoint: p.endpoint("/introspect"),
 		UserinfoEndpoint: p.endpoint("/userinfo"), JWKSURI: p.endpoint("/jwks"), AccountManagementURI: p.AccountURL(),
 		EndSessionEndpoint: p.endpoint("/end_session"), BackchannelLogout: true, BackchannelLogoutSession: true,
 		ResponseTypesSupported: []string{"code"}, ResponseModesSupported: responseModes(),
-		GrantTypesSupported: registration.GrantTypes(), CodeChallengeMethodsSupported: []string{"S256"},
+		GrantTypesSupported: registration.GrantTypes(p.config.OIDCDeviceGrant), CodeChallengeMethodsSupported: []string{"S256"},
 		TokenEndpointAuthMethods: registration.AuthMethods(), RevocationEndpointAuthMethods: registration.AuthMethods(),
 		IntrospectionEndpointAuthMethods: confidential,
 		TokenEndpointAuthAlgs:            assertion.Algs(), RevocationEndpointAuthAlgs: assertion.Algs(), IntrospectionEndpointAuthAlgs: assertion.Algs(),

@@ -23,7 +23,7 @@ func (p *Provider) Register(ctx context.Context, body []byte, bearer string) ([]
 	}
 	metadata, err := registration.Parse(body, registration.Policy{
 		RequireClientURI: p.config.OIDCRegistrationRequireClientURI, AllowedRedirectHosts: p.config.OIDCRegistrationAllowedRedirectHosts,
-		RS256: p.signsRS256(), LoopbackIssuer: p.onLoopback(),
+		RS256: p.signsRS256(), NoDeviceGrant: !p.config.OIDCDeviceGrant, LoopbackIssuer: p.onLoopback(),
 	})
 	if err != nil {
 		var refused *registration.Error

@@ -41,6 +41,7 @@ type Config struct {
 	OIDCRequirePKCE                      bool
 	OIDCRequireDeviceScope               bool
 	OIDCStrictScope                      bool
+	OIDCDeviceGrant                      bool
 	OIDCRegistrationAccessToken          secret.Text // "" = open registration
 	OIDCRegistrationAllowedRedirectHosts []string
 	OIDCRegistrationRequireClientURI     bool

@@ -45,6 +45,7 @@ func TestTheSmallestConfigurationHasEveryDefault(t *testing.T) {
 		OIDCRatePerSecond:                    10,
 		OIDCRateBurst:                        100,
 		OIDCAwarePreferred:                   true,
+		OIDCDeviceGrant:                      true,
 		Rendezvous:                           true,
 	}
 	if diff := cmp.Diff(want, got, comparePrefixes); diff != "" {

@@ -131,6 +131,12 @@ var oidcOptions = []option{
 		doc:   "Whether a scope that the server does not know refuses the request. With false it is left out of what is granted.",
 	},
 	{
+		key: "oidc_device_grant", fallback: true,
+		takes: flag(func(d *draft) *bool { return &d.config.OIDCDeviceGrant }),
+		doc: "Whether a device without a browser can be signed in from another one, by a code (RFC 8628). Signing in by a QR code needs it too. " +
+			"With false clients cannot register for it, and what they had begun stays undone.",
+	},
+	{
 		key: "oidc_registration_access_token", sample: "a long random text",
 		takes: secretText(func(d *draft) *secret.Text { return &d.config.OIDCRegistrationAccessToken }, anything),
 		doc:   "The token that clients must present to register. Without one, any client may register, which Matrix clients count on.",

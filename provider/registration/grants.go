@@ -29,11 +29,13 @@ var served = []struct {
 }
 
 // GrantTypes returns the served grant types, for grant_types_supported in the
-// metadata document too.
-func GrantTypes() []string {
-	names := make([]string, len(served))
-	for i, g := range served {
-		names[i] = g.name
+// metadata document too: with the device grant or without it (conformance G-05).
+func GrantTypes(device bool) []string {
+	var names []string
+	for _, g := range served {
+		if device || g.name != DeviceCode {
+			names = append(names, g.name)
+		}
 	}
 	return names
 }
@@ -71,8 +73,8 @@ func (r *reader) grantTypes() error {
 // pruned.
 func (r *reader) configuredGrants(asked []string) error {
 	for _, name := range asked {
-		if !slices.Contains(GrantTypes(), name) {
-			return refuse("grant_types", name, oneOf(GrantTypes()))
+		if !slices.Contains(GrantTypes(true), name) {
+			return refuse("grant_types", name, oneOf(GrantTypes(true)))
 		}
 		if !r.mayUse(name) {
 			return refuse("grant_types", name, "it is for a client that authenticates")
@@ -85,7 +87,7 @@ func (r *reader) configuredGrants(asked []string) error {
 // mayUse says whether a grant type is served to this client: nobody vouches for
 // what a public client would get in its own name (conformance D-41).
 func (r *reader) mayUse(grant string) bool {
-	return slices.Contains(GrantTypes(), grant) && (grant != ClientCredentials || r.m.Confidential())
+	return slices.Contains(GrantTypes(!r.policy.NoDeviceGrant), grant) && (grant != ClientCredentials || r.m.Confidential())
 }
 
 // opening returns the grant types served to this client that start something.

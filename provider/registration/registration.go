@@ -25,6 +25,8 @@ type Policy struct {
 	// RS256 accepts RS256 for ID tokens and userinfo, beside ES256: there is a
 	// key for it.
 	RS256 bool
+	// NoDeviceGrant is for a server that does not offer the device grant.
+	NoDeviceGrant bool
 	// LoopbackIssuer is for a server on a loopback address: it can reach clients
 	// there.
 	LoopbackIssuer bool
