@@ -187,6 +187,15 @@ func TestAuthorizationIsNotRedirected(t *testing.T) {
 		{"C-16: an empty fragment", uri(harness.WebRedirect + "#"), redirect},
 		{"C-13: a loopback address that is not registered", uri("http://127.0.0.1:8080/callback"), redirect},
 		{"L-24: a javascript: URI", uri("javascript:alert(1)"), redirect},
+		{"L-24: a data: URI", uri("data:text/html,<script>alert(1)</script>"), redirect},
+		{"L-24: a vbscript: URI", uri("vbscript:msgbox(1)"), redirect},
+		{"L-24: a blob: URI", uri("blob:https://app.example.com/callback"), redirect},
+		{"L-24: a file: URI", uri("file:///callback"), redirect},
+		{"L-02: two slashes", uri("//evil.example.net/"), redirect},
+		{"L-02: a slash and a backslash", uri(`/\evil.example.net/`), redirect},
+		{"L-02: two backslashes", uri(`\\evil.example.net/`), redirect},
+		{"L-02: a scheme without slashes", uri("https:evil.example.net"), redirect},
+		{"L-02: a backslash in the host", uri(`https://app.example.com\@evil.example.net/callback`), redirect},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
