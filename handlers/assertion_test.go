@@ -262,7 +262,7 @@ func TestAssertionsAreUsedOnce(t *testing.T) {
 	})
 	onTwoServers(t, func(t *testing.T, first, second *harness.Env) {
 		s := registerSigner(t, first, jose.EdDSA, nil)
-		t.Run("D-61: of many requests to two servers with one assertion, one is accepted", func(t *testing.T) {
+		t.Run("of many requests to two servers with one assertion, one is accepted (D-61)", func(t *testing.T) {
 			values := asserted(url.Values{"token": {"x"}}, s.sign(first.For(t), nil))
 			expectOneAccepted(t, atBoth(first.For(t), second.For(t), post{introspectPath, values}))
 		})

@@ -456,7 +456,7 @@ func TestBackchannelLogoutByTwoServers(t *testing.T) {
 			continue // a SQLite file has one server
 		}
 		t.Run(d.Name, func(t *testing.T) {
-			t.Run("E-33: two servers on one database tell each client once", func(t *testing.T) { tellByTwoServers(t, d) })
+			t.Run("two servers on one database tell each client once (E-33)", func(t *testing.T) { tellByTwoServers(t, d) })
 		})
 	}
 }

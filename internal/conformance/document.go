@@ -11,7 +11,7 @@ const DocumentPath = "docs/conformance.md"
 
 // FakeRun is how the cases ended against a server that does nothing right.
 type FakeRun struct {
-	// Fake is the server's name.
+	// Fake says what the server answers, in Markdown.
 	Fake  string
 	Cases []Case
 }
@@ -125,7 +125,6 @@ cross-signing.
 
 // writeItem writes a row. Of many cases it names the first ones.
 func writeItem(b *strings.Builder, item Item, reason string, cases []Case, titles []string) {
-	const most = 6
 	result := "passes"
 	var shown []string
 	switch {
@@ -136,12 +135,9 @@ func writeItem(b *strings.Builder, item Item, reason string, cases []Case, title
 		result = "no case"
 		shown = append(shown, cell(reason))
 	}
+	named, rest := chosen(cases)
 	last := ""
-	for i, c := range cases {
-		if i == most-1 && len(cases) > most {
-			shown = append(shown, fmt.Sprintf("and %d more%s", len(cases)-i, others(cases[i:], last)))
-			break
-		}
+	for _, c := range named {
 		prefix := ""
 		if c.Test() != last {
 			last = c.Test()
@@ -149,14 +145,45 @@ func writeItem(b *strings.Builder, item Item, reason string, cases []Case, title
 		}
 		shown = append(shown, prefix+cell(c.Says(titles)))
 	}
+	if len(rest) > 0 {
+		shown = append(shown, fmt.Sprintf("and %d more%s", len(rest), others(rest, named)))
+	}
 	fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", item.ID, item.Level, cell(item.Requirement), cell(item.Source), strings.Join(shown, "<br>"), result)
 }
 
-// others names the tests of cases that are not shown, but for one.
-func others(cases []Case, last string) string {
-	var tests []string
+// chosen are the cases that a row names: all, or of many a few, from as many
+// tests as there are. Both lists keep the order.
+func chosen(cases []Case) (named, rest []Case) {
+	const most, few = 6, 5
+	if len(cases) <= most {
+		return cases, nil
+	}
+	pick := map[string]bool{}
+	for turn := 0; len(pick) < few; turn++ {
+		before := map[string]int{} // the cases of each test so far
+		for _, c := range cases {
+			if before[c.Test()] == turn && len(pick) < few {
+				pick[c.Name] = true
+			}
+			before[c.Test()]++
+		}
+	}
 	for _, c := range cases {
-		if t := "`" + c.Test() + "`"; c.Test() != last && !slices.Contains(tests, t) {
+		if pick[c.Name] {
+			named = append(named, c)
+		} else {
+			rest = append(rest, c)
+		}
+	}
+	return named, rest
+}
+
+// others are the tests of the rest that no case was named of.
+func others(rest, named []Case) string {
+	var tests []string
+	for _, c := range rest {
+		is := func(d Case) bool { return d.Test() == c.Test() }
+		if t := "`" + c.Test() + "`"; !slices.ContainsFunc(named, is) && !slices.Contains(tests, t) {
 			tests = append(tests, t)
 		}
 	}
