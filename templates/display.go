@@ -77,7 +77,7 @@ func Host(uri string) string {
 		return "[" + ip.WithZone("").String() + "]" + port
 	}
 	host, err := hostNames.ToASCII(strings.TrimSuffix(u.Hostname(), "."))
-	if err != nil || len(host) > 253 || strings.Trim(host, "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {
+	if err != nil || host == "" || len(host) > 253 || strings.Trim(host, "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {
 		return ""
 	}
 	return host + port

@@ -67,6 +67,7 @@ func TestHost(t *testing.T) {
 		{"no host", "com.example.app:/callback", ""},
 		{"no URI", "https://example.com:port/", ""},
 		{"nothing", "", ""},
+		{"a port alone is no host", "http://:1", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
