@@ -95,8 +95,8 @@ func (s *Server) appName(ctx context.Context, lang language.Tag, clientID string
 // signInTo lets a person sign in who wants to see a page of this server, which
 // opens afterwards with the same parameters (conformance H-03).
 func (s *Server) signInTo(w http.ResponseWriter, r *http.Request, path string, query url.Values) {
-	if s.limited(w, r) {
-		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonTooManyRequests}, nil)
+	if err := s.limitAddress(r); err != nil {
+		s.trouble(w, r, err)
 		return
 	}
 	fresh := query.Get(fieldSwitch) != ""

@@ -21,8 +21,8 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	about(r).locales = form.Get("ui_locales")
-	if s.limited(w, r) {
-		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonTooManyRequests}, nil)
+	if err := s.limitAddress(r); err != nil {
+		s.trouble(w, r, err)
 		return
 	}
 	waiting, err := s.begin(w, r, form)

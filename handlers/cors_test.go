@@ -230,7 +230,7 @@ func TestPreflightsSpendNothing(t *testing.T) {
 		for range burst + 1 {
 			a = e.Form(deviceAuthorizationPath, flow)
 		}
-		harness.ExpectOAuthError(t, a, http.StatusTooManyRequests, "slow_down")
+		harness.ExpectOAuthError(t, a, http.StatusTooManyRequests, "temporarily_unavailable")
 		if a.Header.Get("Retry-After") == "" {
 			t.Error("there is no Retry-After")
 		}

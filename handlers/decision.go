@@ -62,9 +62,14 @@ func (s *Server) trustOwnForms() error {
 func (s *Server) protectForms(next http.Handler) http.Handler { return s.forms.Handler(next) }
 
 // mayApprove shows a page and is true when the account is locked or
-// deactivated, perhaps only since the sign-in (conformance C-67). What is told
-// to the client is a button on that page.
+// deactivated, perhaps only since the sign-in (conformance C-67), or does too
+// much at once (L-21). What is told to the client is a button on the page of an
+// account.
 func (s *Server) mayApprove(w http.ResponseWriter, r *http.Request, l store.Login, back ...provider.AuthorizationResponse) (stop bool) {
+	if err := s.limitAccount(l.Localpart); err != nil {
+		s.trouble(w, r, err)
+		return true
+	}
 	user, err := s.Logins.User(r.Context(), l.Localpart)
 	if err != nil {
 		s.trouble(w, r, err)

@@ -4,13 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
-	"net/netip"
-	"strconv"
-	"time"
 
-	"golang.org/x/time/rate"
-
-	"keymaker/internal/clock"
 	"keymaker/internal/secret"
 	"keymaker/provider"
 	"keymaker/store"
@@ -21,18 +15,6 @@ const (
 	deviceConsentPath = oidc + "/device/consent"
 	devicePath        = oidc + "/device"
 )
-
-// An address may try codeBurst user codes at once, and one more every
-// codePause: in the life of a code too few to find one of ten thousand that
-// wait (conformance G-11).
-const (
-	codePause = 6 * time.Second
-	codeBurst = 10
-)
-
-func newCodeLimiter(c clock.Clock) *limiter {
-	return &limiter{perSecond: rate.Every(codePause), burst: codeBurst, clock: c, buckets: map[netip.Prefix]*bucket{}, swept: c.Now()}
-}
 
 // deviceEntry asks for the code that a device shows (RFC 8628 §3.3). A code
 // that comes with the link is filled in, and nothing else: the person still has
@@ -64,18 +46,41 @@ func (s *Server) enterCode(w http.ResponseWriter, r *http.Request) {
 		s.forged(w, r)
 		return
 	}
-	if !s.codes.allow(s.clientAddr(r)) {
-		w.Header().Set("Retry-After", strconv.Itoa(int(codePause.Seconds())))
-		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonTooManyRequests}, nil)
-		return
-	}
 	typed := r.PostForm.Get(templates.FieldUserCode)
-	id, err := s.Provider.BeginDevice(r.Context(), browser, typed)
+	id, err := s.beginDevice(r, browser, typed)
 	if err != nil {
 		s.deviceTrouble(w, r, typed, err)
 		return
 	}
 	s.show(w, r, http.StatusOK, s.chooser("", id))
+}
+
+// beginDevice keeps a code for the browser, unless too many were tried.
+func (s *Server) beginDevice(r *http.Request, browser, typed string) (id string, err error) {
+	if err := s.takeByAddress(s.limits.codeAddress, r); err != nil {
+		return "", err
+	}
+	code, err := provider.ParseUserCode(typed)
+	if err != nil {
+		return "", err
+	}
+	if err := s.takeOf(s.limits.code, code); err != nil {
+		return "", err
+	}
+	return s.Provider.BeginDevice(r.Context(), browser, code)
+}
+
+// pendingDevice is the grant that somebody who has signed in has the code of.
+// Each look is a try by that account, from wherever it comes (conformance G-11).
+func (s *Server) pendingDevice(r *http.Request, browser, id string) (*provider.PendingDevice, error) {
+	waiting, err := s.Logins.Request(r.Context(), browser, id)
+	if err == nil && waiting.Login != nil {
+		err = s.takeOf(s.limits.codeAccount, waiting.Login.Localpart)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.Provider.PendingDevice(r.Context(), browser, id)
 }
 
 // deviceTrouble asks for another code when the one that was entered is none.
@@ -93,7 +98,7 @@ func (s *Server) deviceTrouble(w http.ResponseWriter, r *http.Request, typed str
 func (s *Server) deviceConsent(w http.ResponseWriter, r *http.Request) {
 	id := r.URL.Query().Get(templates.FieldRequest)
 	browser := s.cookies.knownBrowser(r)
-	pending, err := s.Provider.PendingDevice(r.Context(), browser, id)
+	pending, err := s.pendingDevice(r, browser, id)
 	switch {
 	case err != nil:
 		s.deviceTrouble(w, r, "", err)
@@ -130,7 +135,7 @@ func (s *Server) answerDevice(w http.ResponseWriter, r *http.Request) {
 		s.trouble(w, r, err)
 		return
 	}
-	pending, err := s.Provider.PendingDevice(r.Context(), d.browser, d.id)
+	pending, err := s.pendingDevice(r, d.browser, d.id)
 	if err == nil && pending.Login == nil {
 		err = store.ErrNotFound
 	}

@@ -3,15 +3,14 @@ package handlers
 import (
 	"net/http"
 
-	"keymaker/provider"
 	"keymaker/store"
 )
 
 // authorizeDevice is the device authorization endpoint (RFC 8628 §3.1): a
 // device without a browser gets a code for itself and one for its user.
 func (s *Server) authorizeDevice(w http.ResponseWriter, r *http.Request) {
-	if s.limited(w, r) {
-		s.oauthFailure(w, r, &provider.Error{Status: http.StatusTooManyRequests, Code: "slow_down", Description: "Too many requests: wait a moment."})
+	if err := s.limitAddress(r); err != nil {
+		s.oauthFailure(w, r, err)
 		return
 	}
 	if err := readSingle(w, r); err != nil {

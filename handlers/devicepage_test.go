@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"keymaker/internal/demoidp/demoidptest"
 	"keymaker/internal/harness"
@@ -54,6 +55,7 @@ func TestDeviceGrantIgnores(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name+" changes nothing", func(t *testing.T) {
 			e := e.For(t)
+			e.Clock.Advance(time.Minute) // the tries of user codes are few
 			asked = nil
 			d := beginWith(e, tt.more)
 			b := e.NewBrowser()

@@ -27,8 +27,8 @@ func (s *Server) endSession(w http.ResponseWriter, r *http.Request) {
 		s.trouble(w, r, err)
 		return
 	}
-	if s.limited(w, r) {
-		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonTooManyRequests}, nil)
+	if err := s.limitAddress(r); err != nil {
+		s.trouble(w, r, err)
 		return
 	}
 	l, err := s.readLogout(r, form)

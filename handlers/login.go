@@ -80,6 +80,10 @@ const maxDeviceID = 255
 
 // login exchanges a login token for a session (conformance I-09).
 func (s *Server) login(w http.ResponseWriter, r *http.Request) {
+	if err := s.limitAddress(r); err != nil {
+		s.matrixFailure(w, r, err)
+		return
+	}
 	var body loginRequest
 	if err := readJSON(w, r, &body); err != nil {
 		s.matrixFailure(w, r, err)

@@ -15,6 +15,7 @@ type matrixError struct {
 	Code       string `json:"errcode"`
 	Message    string `json:"error"`
 	SoftLogout *bool  `json:"soft_logout,omitempty"`
+	RetryAfter int64  `json:"retry_after_ms,omitempty"` // milliseconds
 	// MSC4108 is the errcode that the proposal has and the specification not yet.
 	MSC4108 string `json:"org.matrix.msc4108.errcode,omitempty"`
 }
@@ -38,7 +39,11 @@ func (e *matrixError) softly() *matrixError {
 func (s *Server) matrixFailure(w http.ResponseWriter, r *http.Request, err error) {
 	e := asMatrix(err)
 	s.logFailure(r, e.status, err)
-	if e.status >= http.StatusInternalServerError || e.status == http.StatusTooManyRequests {
+	var many tooManyError
+	switch {
+	case errors.As(err, &many):
+		many.tell(w.Header())
+	case e.status >= http.StatusInternalServerError, e.status == http.StatusTooManyRequests:
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 	}
 	writeJSON(w, e.status, e)
@@ -48,9 +53,14 @@ func (s *Server) matrixFailure(w http.ResponseWriter, r *http.Request, err error
 // clients would throw their session away (conformance K-07).
 func asMatrix(err error) *matrixError {
 	var ours *matrixError
+	var many tooManyError
 	switch {
 	case errors.As(err, &ours):
 		return ours
+	case errors.As(err, &many):
+		limited := mxError(http.StatusTooManyRequests, "M_LIMIT_EXCEEDED", "Too many requests at once: wait a moment.")
+		limited.RetryAfter = many.wait.Milliseconds() + 1
+		return limited
 	case errors.Is(err, store.ErrUnavailable):
 	case errors.Is(err, provider.ErrUnknownToken):
 		return mxError(http.StatusUnauthorized, "M_UNKNOWN_TOKEN", "The access token is unknown or its session has ended.")

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"strconv"
@@ -19,7 +20,11 @@ const retryAfter = 2
 func (s *Server) oauthFailure(w http.ResponseWriter, r *http.Request, err error) {
 	e := provider.AsError(asOAuth(err))
 	s.logFailure(r, e.Status, e)
-	if e.Temporary() {
+	var many tooManyError
+	switch {
+	case errors.As(err, &many):
+		many.tell(w.Header())
+	case e.Temporary():
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 	}
 	if c := challenge(r, e.Code); e.Status == http.StatusUnauthorized && c != "" {
@@ -45,7 +50,10 @@ func challenge(r *http.Request, code string) string {
 // asOAuth says in OAuth's words what is wrong with the shape of a request.
 func asOAuth(err error) error {
 	var repeated repeatedError
+	var many tooManyError
 	switch {
+	case errors.As(err, &many):
+		return &provider.Error{Status: http.StatusTooManyRequests, Code: cmp.Or(many.code, "temporarily_unavailable"), Description: errtext.Clean(err.Error())}
 	case errors.Is(err, errTooLarge), errors.Is(err, errContentType), errors.Is(err, errMalformed), errors.As(err, &repeated):
 		return &provider.Error{Status: http.StatusBadRequest, Code: "invalid_request", Description: errtext.Clean(err.Error())}
 	}

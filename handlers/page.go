@@ -37,8 +37,12 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, p templates.ErrorP
 func (s *Server) trouble(w http.ResponseWriter, r *http.Request, err error) {
 	page := templates.ErrorPage{Reason: templates.ReasonServerTrouble}
 	var repeated repeatedError
+	var many tooManyError
 	switch {
 	case errors.Is(err, store.ErrUnavailable):
+	case errors.As(err, &many):
+		many.tell(w.Header())
+		page.Reason = templates.ReasonTooManyRequests
 	case errors.Is(err, store.ErrNotFound):
 		page.Reason = templates.ReasonExpired
 		if s.cookies.knownBrowser(r) == "" {

@@ -1,15 +1,11 @@
 package handlers
 
-import (
-	"net/http"
-
-	"keymaker/provider"
-)
+import "net/http"
 
 // pushAuthorization is the pushed authorization request endpoint (RFC 9126 §2).
 func (s *Server) pushAuthorization(w http.ResponseWriter, r *http.Request) {
-	if s.limited(w, r) {
-		s.oauthFailure(w, r, &provider.Error{Status: http.StatusTooManyRequests, Code: "temporarily_unavailable", Description: "Too many requests: wait a moment."})
+	if err := s.limitAddress(r); err != nil {
+		s.oauthFailure(w, r, err)
 		return
 	}
 	if err := readSingle(w, r); err != nil {

@@ -1,113 +1,105 @@
 package handlers
 
 import (
-	"net"
+	"context"
+	"math"
 	"net/http"
 	"net/netip"
 	"strconv"
-	"strings"
-	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
-	"keymaker/internal/clock"
+	"keymaker/internal/config"
+	"keymaker/internal/ratelimit"
 )
 
-// limiter bounds how often one address may register clients and begin logins
-// (oidc_rc_per_second, oidc_rc_burst_count). Refresh, introspection and
-// metadata are never limited: a refused refresh logs a person out.
-type limiter struct {
-	perSecond rate.Limit
-	burst     int
-	clock     clock.Clock
+// Of user codes an address, an account and whoever tries one code may try
+// codeBurst at once, and one more every codePause: in the life of a code too few
+// to find one of ten thousand that wait (conformance G-11). No setting changes
+// that.
+const (
+	codePause = 6 * time.Second
+	codeBurst = 10
+)
 
-	mu      sync.Mutex
-	buckets map[netip.Prefix]*bucket
-	swept   time.Time
+// limits bound what begins something or can be guessed at (conformance L-21).
+// Refresh, revocation, introspection, userinfo, metadata and keys are never
+// limited: a client that is refused there logs a person out.
+type limits struct {
+	*ratelimit.Limiter
+	// address is for what begins something, by the client's address.
+	address ratelimit.Limit
+	// failures is for codes and client secrets that are wrong, by address.
+	failures ratelimit.Limit
+	// account is for what a person does who has signed in, by account.
+	account ratelimit.Limit
+	// The tries of user codes, by address, by account and by code.
+	codeAddress, codeAccount, code ratelimit.Limit
 }
 
-type bucket struct {
-	*rate.Limiter
-	used time.Time
+func newLimits(o Options) limits {
+	c := o.Config
+	l := limits{
+		address:     perSecond("address", c),
+		failures:    perSecond("failures", c),
+		account:     perSecond("account", c),
+		codeAddress: ratelimit.Limit{Name: "user codes by address", Every: codePause, Burst: codeBurst},
+		codeAccount: ratelimit.Limit{Name: "user codes by account", Every: codePause, Burst: codeBurst},
+		code:        ratelimit.Limit{Name: "user codes by code", Every: codePause, Burst: codeBurst},
+	}
+	l.Limiter = ratelimit.New(o.LimitKey, o.Clock, l.address, l.failures, l.account, l.codeAddress, l.codeAccount, l.code)
+	return l
 }
 
-// forget is after how long an address that is quiet is forgotten: its bucket is
-// full again by then.
-const forget = 10 * time.Minute
-
-func newLimiter(perSecond, burst int, c clock.Clock) *limiter {
-	return &limiter{perSecond: rate.Limit(perSecond), burst: burst, clock: c, buckets: map[netip.Prefix]*bucket{}, swept: c.Now()}
+func perSecond(name string, c *config.Config) ratelimit.Limit {
+	return ratelimit.PerSecond(name, c.OIDCRatePerSecond, c.OIDCRateBurst)
 }
 
-// allow takes one from the bucket of an address: of its /64 for IPv6, for one
-// person has many of those.
-func (l *limiter) allow(addr netip.Addr) bool {
-	if l.perSecond == 0 || !addr.IsValid() {
-		return true
-	}
-	key := network(addr)
-	now := l.clock.Now()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.sweep(now)
-	b, ok := l.buckets[key]
-	if !ok {
-		b = &bucket{Limiter: rate.NewLimiter(l.perSecond, l.burst)}
-		l.buckets[key] = b
-	}
-	b.used = now
-	return b.AllowN(now, 1)
+// ShareLimits tells the other servers on the database what was taken here, and
+// learns what they took. It is to be called about once a second.
+func (s *Server) ShareLimits(ctx context.Context) error { return s.limits.Merge(ctx, s.Limits) }
+
+// tooManyError refuses a request that exceeds a limit. Each of the three ways to
+// answer with an error knows it.
+type tooManyError struct {
+	wait time.Duration
+	code string // of OAuth; "" = temporarily_unavailable
 }
 
-func (l *limiter) sweep(now time.Time) {
-	if now.Sub(l.swept) < forget {
-		return
-	}
-	l.swept = now
-	for key, b := range l.buckets {
-		if now.Sub(b.used) > forget {
-			delete(l.buckets, key)
-		}
-	}
+// Error implements error.
+func (tooManyError) Error() string { return "too many requests at once: wait a moment" }
+
+// tell sets the header that says when to come again.
+func (e tooManyError) tell(h http.Header) {
+	h.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.wait.Seconds()))))
 }
 
-// limited tells whether a request is one too many, and then when to come again.
-func (s *Server) limited(w http.ResponseWriter, r *http.Request) bool {
-	if s.limiter.allow(s.clientAddr(r)) {
-		return false
+// takeOf is a tooManyError when who takes one too many.
+func (s *Server) takeOf(limit ratelimit.Limit, who string) error {
+	if wait := s.limits.Take(limit, who); wait > 0 {
+		return tooManyError{wait: wait}
 	}
-	w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
-	return true
+	return nil
 }
 
-// clientAddr is the address of the client. X-Forwarded-For counts only as far
-// as the proxies go that the administrator trusts (conformance L-15).
-func (s *Server) clientAddr(r *http.Request) netip.Addr {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
+// limitAddress takes one of the requests that a client's address may send to
+// what begins something. The error is a tooManyError, for the endpoint's own way
+// of refusing.
+func (s *Server) limitAddress(r *http.Request) error { return s.takeByAddress(s.limits.address, r) }
+
+// limitAccount does that for what a person does who has signed in.
+func (s *Server) limitAccount(localpart string) error { return s.takeOf(s.limits.account, localpart) }
+
+func (s *Server) takeByAddress(limit ratelimit.Limit, r *http.Request) error {
+	if who := counted(s.clientAddr(r)); who != "" {
+		return s.takeOf(limit, who)
 	}
-	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		return netip.Addr{}
-	}
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0 && s.trusted(addr); i-- {
-		next, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
-			break
-		}
-		addr = next
-	}
-	return addr.Unmap().WithZone("")
+	return nil
 }
 
-func (s *Server) trusted(addr netip.Addr) bool {
-	for _, p := range s.Config.TrustedProxies {
-		if p.Contains(addr.Unmap()) {
-			return true
-		}
+// counted is under what an address is counted; "" for none.
+func counted(addr netip.Addr) string {
+	if !addr.IsValid() {
+		return ""
 	}
-	return false
+	return network(addr).String()
 }

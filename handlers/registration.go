@@ -12,8 +12,8 @@ import (
 
 // register is the client registration endpoint (RFC 7591 §3).
 func (s *Server) register(w http.ResponseWriter, r *http.Request) {
-	if s.limited(w, r) {
-		s.oauthFailure(w, r, &provider.Error{Status: http.StatusTooManyRequests, Code: "temporarily_unavailable", Description: "Too many registrations: wait a moment."})
+	if err := s.limitAddress(r); err != nil {
+		s.oauthFailure(w, r, err)
 		return
 	}
 	body, err := registrationBody(w, r)

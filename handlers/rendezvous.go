@@ -30,9 +30,6 @@ func (s *Server) rendezvousOn() bool {
 	return s.Matrix != nil && s.Config.Rendezvous && s.Config.OAuthEnabled() && s.Config.OIDCDeviceGrant
 }
 
-// errBusy is the answer to one request too many.
-var errBusy = mxError(http.StatusTooManyRequests, "M_LIMIT_EXCEEDED", "Too many requests: wait a moment.")
-
 // beginRendezvous stores a session. Anybody may: a new device has no token yet.
 func (s *Server) beginRendezvous(r *http.Request, p store.RendezvousProtocol, payload []byte, life time.Duration) (id string, begun store.Rendezvous, err error) {
 	id = secret.Token()

@@ -21,8 +21,8 @@ const (
 
 // createMSC4108 begins a session.
 func (s *Server) createMSC4108(w http.ResponseWriter, r *http.Request) {
-	if s.limited(w, r) {
-		s.matrixFailure(w, r, errBusy)
+	if err := s.limitAddress(r); err != nil {
+		s.matrixFailure(w, r, err)
 		return
 	}
 	payload, err := readPlain(w, r)

@@ -55,8 +55,8 @@ func (s *Server) anybody(r *http.Request) error {
 
 // createMSC4388 begins a session.
 func (s *Server) createMSC4388(w http.ResponseWriter, r *http.Request) {
-	if s.limited(w, r) {
-		s.matrixFailure(w, r, errBusy)
+	if err := s.limitAddress(r); err != nil {
+		s.matrixFailure(w, r, err)
 		return
 	}
 	if err := s.anybody(r); err != nil {

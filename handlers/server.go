@@ -11,6 +11,7 @@ import (
 
 	"keymaker/internal/clock"
 	"keymaker/internal/config"
+	"keymaker/internal/ratelimit"
 	"keymaker/provider"
 	"keymaker/store"
 	"keymaker/templates"
@@ -31,8 +32,12 @@ type Options struct {
 	Pages  *templates.Renderer
 	// FormKey authenticates the forms of the pages, 32 bytes.
 	FormKey []byte
-	Clock   clock.Clock
-	Logger  *slog.Logger
+	// LimitKey hashes whom the rate limits count, 32 bytes; Limits is where
+	// servers on one database add up what they counted.
+	LimitKey []byte
+	Limits   ratelimit.Shared
+	Clock    clock.Clock
+	Logger   *slog.Logger
 	// Health is asked whether the server can work.
 	Health func(ctx context.Context) error
 }
@@ -51,8 +56,7 @@ type Server struct {
 	Options
 	cookies cookies
 	forms   *http.CrossOriginProtection
-	limiter *limiter
-	codes   *limiter // of user codes that are tried
+	limits  limits
 	handler http.Handler
 }
 
@@ -66,8 +70,7 @@ func New(o Options) (*Server, error) {
 	if err := s.trustOwnForms(); err != nil {
 		return nil, fmt.Errorf("prepare the forms: %w", err)
 	}
-	s.limiter = newLimiter(o.Config.OIDCRatePerSecond, o.Config.OIDCRateBurst, o.Clock)
-	s.codes = newCodeLimiter(o.Clock)
+	s.limits = newLimits(o)
 	routes := s.routes()
 	router := s.router(routes)
 	if o.Config.OAuthEnabled() {

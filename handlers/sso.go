@@ -36,6 +36,10 @@ type Logins interface {
 // ssoRedirect sends a person to an identity provider: for a request that waits
 // in this browser, or for a legacy client (conformance I-04).
 func (s *Server) ssoRedirect(w http.ResponseWriter, r *http.Request) {
+	if err := s.limitAddress(r); err != nil {
+		s.trouble(w, r, err)
+		return
+	}
 	query, err := readQuery(r)
 	if err != nil {
 		s.trouble(w, r, err)
@@ -56,10 +60,6 @@ func (s *Server) ssoRedirect(w http.ResponseWriter, r *http.Request) {
 // beginLegacy keeps the request of a legacy client, and starts the sign-in that
 // it asks for (conformance I-05).
 func (s *Server) beginLegacy(w http.ResponseWriter, r *http.Request, wanted string, query url.Values) {
-	if s.limited(w, r) {
-		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonTooManyRequests}, nil)
-		return
-	}
 	target := query.Get("redirectUrl")
 	if len(query["redirectUrl"]) != 1 || !acceptableRedirectURL(target) {
 		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonRedirectURL}, nil)

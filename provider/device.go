@@ -80,15 +80,11 @@ func (p *Provider) parseScope(raw string) (scope.Set, error) {
 	})
 }
 
-// BeginDevice keeps a user code for the browser in which it was typed, and
-// returns the id under which that browser comes back. It looks for no grant:
-// before somebody has signed in, nothing tells a good code from a bad one. What
-// cannot be a user code is ErrUserCode.
-func (p *Provider) BeginDevice(ctx context.Context, browser, typed string) (id string, err error) {
-	code, ok := parseUserCode(typed)
-	if !ok {
-		return "", ErrUserCode
-	}
+// BeginDevice keeps a user code, as ParseUserCode returns it, for the browser in
+// which it was typed, and returns the id under which that browser comes back. It
+// looks for no grant: before somebody has signed in, nothing tells a good code
+// from a bad one.
+func (p *Provider) BeginDevice(ctx context.Context, browser, code string) (id string, err error) {
 	return p.store.BeginDevice(ctx, browser, code, p.clock.Now().Add(requestTTL))
 }
 

@@ -83,14 +83,18 @@ func FormatUserCode(code string) string {
 	return code[:userCodeLength/2] + "-" + code[userCodeLength/2:]
 }
 
-// parseUserCode reads what a person typed: in any case, with spaces and dashes
-// wherever they like (conformance G-12).
-func parseUserCode(typed string) (code string, ok bool) {
+// ParseUserCode reads what a person typed: in any case, with spaces and dashes
+// wherever they like (conformance G-12). What cannot be a user code is
+// ErrUserCode.
+func ParseUserCode(typed string) (code string, err error) {
 	code = strings.Map(func(c rune) rune {
 		if unicode.IsSpace(c) || unicode.Is(unicode.Pd, c) {
 			return -1
 		}
 		return unicode.ToUpper(c)
 	}, typed)
-	return code, len(code) == userCodeLength && strings.Trim(code, userCodeAlphabet) == ""
+	if len(code) != userCodeLength || strings.Trim(code, userCodeAlphabet) != "" {
+		return "", ErrUserCode
+	}
+	return code, nil
 }

@@ -100,14 +100,14 @@ func FuzzUserCode(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, typed string) {
-		code, ok := parseUserCode(typed)
-		if !ok {
+		code, err := ParseUserCode(typed)
+		if err != nil {
 			return
 		}
 		if len(code) != userCodeLength || strings.Trim(code, userCodeAlphabet) != "" {
 			t.Fatalf("%q was read as %q", typed, code)
 		}
-		if again, ok := parseUserCode(FormatUserCode(code)); !ok || again != code {
+		if again, err := ParseUserCode(FormatUserCode(code)); err != nil || again != code {
 			t.Fatalf("%q is shown as %q, and that is read as %q", code, FormatUserCode(code), again)
 		}
 	})

@@ -54,6 +54,7 @@ func (s *Store) Sweep(ctx context.Context) (int64, error) {
 		{"access_tokens", "token_hash", "expires_at < ?", before(keepExpired)},
 		{"client_tokens", "token_hash", "expires_at < ?", before(0)},
 		{"client_assertions", "id_hash", "expires_at < ?", before(0)},
+		{"rate_limits", "key_hash", "full_at < ?", now.UnixMicro()},
 		{"sessions", "id", "ended_at < ?", before(keepEnded)},
 		{"jobs", "id", "state = 'done' AND finished_at < ?", before(keepDone)},
 		{"jobs", "id", "state = 'failed' AND finished_at < ?", before(keepFailed)},

@@ -87,6 +87,10 @@ func TestSweepOfWhatExpires(t *testing.T) {
 			g := f.start(f.login("alice"), "", "c1")
 			f.exec("UPDATE access_tokens SET expires_at = ? WHERE token_hash = ?", expires.UnixMilli(), g.Access)
 		}, func(f *fixture) int64 { return f.number("SELECT count(*) FROM access_tokens") }},
+		{"rate limits that are full again", 0, func(f *fixture, expires time.Time) {
+			_, err := f.MergeLimits(f.ctx, []store.Taken{{Key: secret.Bytes(32), Since: expires.Add(-time.Second), Cost: time.Second}}, time.Hour)
+			f.must(err)
+		}, func(f *fixture) int64 { return f.number("SELECT count(*) FROM rate_limits") }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -236,10 +240,10 @@ func TestSweepInBatches(t *testing.T) {
 		if removed != 2*store.SweepBatch+100 || f.number("SELECT count(*) FROM login_tokens") != 1 {
 			f.t.Errorf("removed %d, left %d", removed, f.number("SELECT count(*) FROM login_tokens"))
 		}
-		// A look for sessions to end, one statement for each of the sixteen steps
+		// A look for sessions to end, one statement for each of the seventeen steps
 		// and two more for this table, each a transaction of its own: nobody waits
 		// long for the writer.
-		if want := (store.Counts{Statements: 19}); cost != want {
+		if want := (store.Counts{Statements: 20}); cost != want {
 			f.t.Errorf("it cost %+v, want %+v", cost, want)
 		}
 	})

@@ -160,8 +160,9 @@ var oidcOptions = []option{
 	{
 		key: "oidc_rc_per_second", fallback: int64(10),
 		takes: number(0, 1_000_000, func(d *draft) *int { return &d.config.OIDCRatePerSecond }),
-		doc: "How many requests each second an IP address may send to what begins something: authorization, registration and the redirect " +
-			"of the single sign-on. What a session needs is never limited. 0 switches the limits off, which is Tuwunel's default.",
+		doc: "How many requests each second an IP address (IPv6: a /64) may send to what begins something: registration, authorization, " +
+			"pushed requests, single sign-on, legacy login, device authorization, rendezvous, logout. As many wrong codes and client secrets it may present, and as many " +
+			"sign-ins and approvals each account has. What a session needs is never limited. 0 switches these limits off, which is Tuwunel's default.",
 	},
 	{
 		key: "oidc_rc_burst_count", fallback: int64(100),

@@ -23,8 +23,11 @@ const (
 	idleTimeout       = 120 * time.Second
 	maxHeader         = 32 << 10 // bytes
 
-	// usageInterval is how late the first use of a token is written.
+	// usageInterval is how late the first use of a token is written, and how late
+	// servers on one database learn what others took of a rate limit.
 	usageInterval = time.Second
+	// usageTimeout is how long either of them may take.
+	usageTimeout  = 5 * time.Second
 	sweepInterval = 10 * time.Minute
 )
 
@@ -97,9 +100,7 @@ func (s *Server) background(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-usage.C:
-			if err := s.store.FlushUsage(ctx); err != nil && ctx.Err() == nil {
-				s.log.ErrorContext(ctx, "write the use of tokens", "error", err)
-			}
+			s.tell(ctx)
 		case <-sweep.C:
 			removed, err := s.store.Sweep(ctx)
 			if err != nil && ctx.Err() == nil {
@@ -107,6 +108,17 @@ func (s *Server) background(ctx context.Context) error {
 			}
 			s.log.DebugContext(ctx, "removed what has expired", "rows", removed)
 		}
+	}
+}
+
+// tell writes what this process has only in memory and others should know.
+func (s *Server) tell(ctx context.Context) {
+	for what, do := range map[string]func(context.Context) error{"write the use of tokens": s.store.FlushUsage, "share the rate limits": s.ShareLimits} {
+		limited, cancel := context.WithTimeout(ctx, usageTimeout)
+		if err := do(limited); err != nil && ctx.Err() == nil {
+			s.log.ErrorContext(ctx, what, "error", err)
+		}
+		cancel()
 	}
 }
 

@@ -39,7 +39,7 @@ type Server struct {
 	store    *store.Store
 	provider *provider.Provider
 	jobs     *jobs.Runner
-	handler  http.Handler
+	handler  *handlers.Server
 	log      *slog.Logger
 }
 
@@ -91,6 +91,9 @@ func (s *Server) TurnKeys(ctx context.Context) error { return s.provider.TurnKey
 // once, and returns how many those were.
 func (s *Server) RunJobs(ctx context.Context) (int, error) { return s.jobs.RunDue(ctx) }
 
+// ShareLimits does with the rate limits what Serve does once a second.
+func (s *Server) ShareLimits(ctx context.Context) error { return s.handler.ShareLimits(ctx) }
+
 // ServeHTTP implements http.Handler, for tests that bring their own listener.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
@@ -126,7 +129,7 @@ func openSecrets(c *config.Config) (*secret.Sealer, error) {
 	return secret.NewSealer(key)
 }
 
-func (s *Server) assemble(ctx context.Context, o Options, sealer *secret.Sealer) (http.Handler, error) {
+func (s *Server) assemble(ctx context.Context, o Options, sealer *secret.Sealer) (*handlers.Server, error) {
 	embedded := homeserver.Embedded{Store: s.store}
 	pages, err := templates.New(templates.Options{ServerName: o.Config.ServerName})
 	if err != nil {
@@ -141,13 +144,17 @@ func (s *Server) assemble(ctx context.Context, o Options, sealer *secret.Sealer)
 	if err != nil {
 		return nil, err
 	}
+	limitKey, err := sealer.Derive("rate limits")
+	if err != nil {
+		return nil, err
+	}
 	var upstreams []*upstream.Provider
 	for _, c := range o.Config.IdentityProviders {
 		upstreams = append(upstreams, upstream.New(c, o.Config.CallbackURL(c), upstream.Options{HTTPClient: o.HTTPClient, Clock: o.Clock, Logger: o.Logger}))
 	}
 	return handlers.New(handlers.Options{
 		Config: o.Config, Provider: s.provider, Upstreams: upstreams, Accounts: &upstream.Accounts{ServerName: o.Config.ServerName, Links: s.store, Localparts: embedded}, Logins: s.store, Matrix: s.store,
-		Pages: pages, FormKey: formKey, Clock: o.Clock, Logger: o.Logger, Health: s.store.Ping,
+		Pages: pages, FormKey: formKey, LimitKey: limitKey, Limits: s.store, Clock: o.Clock, Logger: o.Logger, Health: s.store.Ping,
 	})
 }
 
