@@ -96,6 +96,7 @@ func TestAuthorizationParameters(t *testing.T) {
 		{"C-04 C-05: plain", url.Values{"code_challenge_method": {"plain"}}, "invalid_request"},
 		{"C-04: a code_challenge of 42 characters", url.Values{"code_challenge": {strings.Repeat("a", 42)}}, "invalid_request"},
 		{"C-04: a code_challenge of 44 characters", url.Values{"code_challenge": {strings.Repeat("a", 44)}}, "invalid_request"},
+		{"C-04: a code_challenge with an end of line in it", url.Values{"code_challenge": {"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw\ncM"}}, "invalid_request"},
 		{"C-04: a code_challenge that is not base64url", url.Values{"code_challenge": {strings.Repeat("+", 43)}}, "invalid_request"},
 		{"C-04: a request object", url.Values{"request": {"e30.e30."}}, "request_not_supported"},
 		{"C-04: a request_uri", url.Values{"request_uri": {"https://example.com/r"}}, "request_uri_not_supported"},

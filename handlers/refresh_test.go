@@ -181,6 +181,11 @@ func TestTokensOfTheWrongKind(t *testing.T) {
 	t.Run("D-2A: an access token is no refresh token", func(t *testing.T) {
 		expectInvalidGrant(t, e.For(t).Refresh(tokens.ClientID, tokens.Access))
 	})
+	t.Run("D-03: nor is what has the length of one and ends of lines in it", func(t *testing.T) {
+		for _, token := range []string{"kmr_" + strings.Repeat("\n", len(tokens.Refresh)-4), tokens.Refresh[:40] + "\r\n" + tokens.Refresh[42:], tokens.Refresh + "\n"} {
+			expectInvalidGrant(t, e.For(t).Refresh(tokens.ClientID, token))
+		}
+	})
 	t.Run("D-2D: a legacy refresh token is none here", func(t *testing.T) {
 		expectInvalidGrant(t, e.For(t).Refresh(tokens.ClientID, legacy.Refresh))
 	})

@@ -262,7 +262,7 @@ func (p *Provider) checkChallenge(form url.Values) *Error {
 	case len(challenge) != encoding.EncodedLen(32):
 		return invalidRequest("The code_challenge is not a SHA-256 in base64url: it must have 43 characters.")
 	}
-	if _, err := encoding.DecodeString(challenge); err != nil {
+	if _, ok := decode(challenge, 32); !ok {
 		return invalidRequest("The code_challenge is not base64url without padding.")
 	}
 	return nil
