@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,6 +21,7 @@ import (
 	"keymaker/internal/config"
 	"keymaker/internal/demoidp/demoidptest"
 	"keymaker/internal/server"
+	"keymaker/store/storetest"
 )
 
 // ServerName is the Matrix server name of every test server.
@@ -174,7 +174,7 @@ func (e *Env) callback(clientID string) string {
 func (e *Env) configText(t testing.TB, o Options) string {
 	t.Helper()
 	if o.DatabaseURL == "" {
-		o.DatabaseURL = "sqlite:" + filepath.Join(t.TempDir(), "keymaker.db")
+		o.DatabaseURL = storetest.SQLite(t)
 	}
 	e.Database = o.DatabaseURL
 	var b strings.Builder

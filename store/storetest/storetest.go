@@ -41,7 +41,7 @@ type Database struct {
 
 // Databases are the kinds of database to test on.
 func Databases() []Database {
-	kinds := []Database{{Name: "sqlite", URL: sqliteURL}}
+	kinds := []Database{{Name: "sqlite", URL: SQLite}}
 	if os.Getenv(Variable) != "" {
 		kinds = append(kinds, Database{Name: "postgres", URL: postgresURL})
 	}
@@ -109,9 +109,16 @@ func SecretFile(t testing.TB) string {
 	return path
 }
 
-func sqliteURL(t testing.TB) string {
+// SQLite makes an empty SQLite database, and returns its URL. It lies in memory
+// where the system has a file system there: no test waits for a disk.
+func SQLite(t testing.TB) string {
 	t.Helper()
-	return "sqlite:" + filepath.Join(t.TempDir(), "keymaker.db")
+	dir, err := os.MkdirTemp("/dev/shm", "keymaker-test-")
+	if err != nil {
+		dir = t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return "sqlite:" + filepath.Join(dir, "keymaker.db")
 }
 
 // postgresURL makes a schema, which costs less than a database and separates
