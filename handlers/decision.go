@@ -59,7 +59,20 @@ func (s *Server) trustOwnForms() error {
 
 // protectForms refuses a POST that comes from another site, by what the browser
 // says of it (conformance L-06). The form's own token is checked by the page.
-func (s *Server) protectForms(next http.Handler) http.Handler { return s.forms.Handler(next) }
+//
+// A browser that does not send Sec-Fetch-Site says only from which origin it
+// comes. That is measured against the public origin, never against the Host.
+func (s *Server) protectForms(next http.Handler) http.Handler {
+	protected := s.forms.Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		from := r.Header.Get("Origin")
+		if r.Method == http.MethodPost && r.Header.Get("Sec-Fetch-Site") == "" && from != "" && s.cookies.origin != "" && from != s.cookies.origin {
+			s.forged(w, r)
+			return
+		}
+		protected.ServeHTTP(w, r)
+	})
+}
 
 // mayApprove shows a page and is true when the account is locked or
 // deactivated, perhaps only since the sign-in (conformance C-67), or does too

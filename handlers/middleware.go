@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"keymaker/internal/secret"
+	"keymaker/provider/errtext"
 )
 
 type requestKey struct{}
@@ -22,6 +23,8 @@ type request struct {
 	path string
 	// locales are the languages that a client asked for (ui_locales).
 	locales string
+	// method is the method for the log: one that exists.
+	method string
 }
 
 // identify gives every request an id, which the answer, the log and the error
@@ -29,12 +32,12 @@ type request struct {
 // states.
 func (s *Server) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		known := &request{id: secret.Letters(12), path: harmless(r.URL.Path)}
+		known := &request{id: secret.Letters(12), path: harmless(r.URL.Path), method: knownMethod(r.Method)}
 		w.Header().Set("X-Request-Id", known.id)
 		recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
 		start := time.Now() //nolint:forbidigo // a duration, not a point in time
 		next.ServeHTTP(recorder, r.WithContext(context.WithValue(r.Context(), requestKey{}, known)))
-		s.Logger.LogAttrs(r.Context(), slog.LevelDebug, "request", slog.String("request", known.id), slog.String("method", r.Method),
+		s.Logger.LogAttrs(r.Context(), slog.LevelDebug, "request", slog.String("request", known.id), slog.String("method", known.method),
 			slog.String("path", known.path), slog.Int("status", recorder.status), slog.Duration("took", time.Since(start)))
 	})
 }
@@ -76,6 +79,27 @@ func harmless(path string) string {
 	return strings.Join(parts[:min(len(parts), 10)], "/")
 }
 
+// knownMethod is a method, if it is one of HTTP's own.
+func knownMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodConnect, http.MethodOptions, http.MethodTrace:
+		return method
+	}
+	return "*"
+}
+
+// closeChunked ends the connection after a request whose body came in chunks. It
+// may have had a length as well, which net/http drops: a proxy that goes by that
+// would take for the body what comes next here as a request (RFC 9112 §6.1).
+func closeChunked(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.TransferEncoding) > 0 {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // recoverPanics turns a panic into a 500, and logs where it happened.
 func (s *Server) recoverPanics(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -96,8 +120,8 @@ func (s *Server) logFailure(r *http.Request, status int, err error) {
 	if status >= http.StatusInternalServerError {
 		level = slog.LevelError
 	}
-	s.Logger.LogAttrs(r.Context(), level, "request refused", slog.String("request", requestID(r)), slog.String("method", r.Method),
-		slog.String("path", about(r).path), slog.Int("status", status), slog.Any("error", err))
+	s.Logger.LogAttrs(r.Context(), level, "request refused", slog.String("request", requestID(r)), slog.String("method", about(r).method),
+		slog.String("path", about(r).path), slog.Int("status", status), slog.String("error", errtext.WithoutValues(err.Error())))
 }
 
 // statusRecorder remembers the status of an answer.

@@ -78,7 +78,7 @@ func New(o Options) (*Server, error) {
 			return nil, fmt.Errorf("the server would advertise what it does not serve: %w", err)
 		}
 	}
-	s.handler = s.identify(s.recoverPanics(router))
+	s.handler = s.identify(closeChunked(s.recoverPanics(router)))
 	return s, nil
 }
 

@@ -2,7 +2,10 @@
 // the characters %x20-21 / %x23-5B / %x5D-7E (RFC 6749 §5.2), nothing else.
 package errtext
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // valueBytes is how much of an offending value is repeated to the client:
 // enough to recognise it, too little to make an answer grow with the request.
@@ -39,13 +42,21 @@ func Clean(s string) string {
 }
 
 // Quote returns v for use inside a sentence: cleaned, in single quotes, and cut
-// with three dots after 100 bytes.
+// with three dots after 100 bytes. A quote within it becomes a backtick, so that
+// the sentence shows where the value ends.
 func Quote(v string) string {
+	more := ""
 	if len(v) > valueBytes {
-		return "'" + Clean(v[:valueBytes]) + "...'"
+		v, more = v[:valueBytes], "..."
 	}
-	return "'" + Clean(v) + "'"
+	return "'" + strings.ReplaceAll(Clean(v), "'", "`") + more + "'"
 }
+
+var quoted = regexp.MustCompile(`(^|[ (])'[^']*'`)
+
+// WithoutValues returns a sentence without what Quote has put into it: a log
+// repeats nothing that somebody sent.
+func WithoutValues(s string) string { return quoted.ReplaceAllString(s, "$1'...'") }
 
 // Name returns the name of a parameter for use inside a sentence. What cannot
 // be one is not shown: it may be a value that lost its name on the way, and so

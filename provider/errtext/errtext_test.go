@@ -30,7 +30,7 @@ func TestClean(t *testing.T) {
 }
 
 func TestQuote(t *testing.T) {
-	if got, want := errtext.Quote(`a"b`), "'a'b'"; got != want {
+	if got, want := errtext.Quote(`a"b`), "'a`b'"; got != want {
 		t.Errorf("Quote = %q, want %q", got, want)
 	}
 	long := errtext.Quote(strings.Repeat("é", 1000))
@@ -60,6 +60,18 @@ func TestLegal(t *testing.T) {
 		want := c == 0x20 || c == 0x21 || c >= 0x23 && c <= 0x5b || c >= 0x5d && c <= 0x7e
 		if got := errtext.Legal(string([]byte{byte(c)})); got != want {
 			t.Errorf("Legal(%#x) = %v, want %v", c, got, want)
+		}
+	}
+}
+
+func TestWithoutValues(t *testing.T) {
+	for sentence, want := range map[string]string{
+		"the scope " + errtext.Quote("it's 'mine'") + " is refused": "the scope '...' is refused",
+		errtext.Quote("a") + " and " + errtext.Quote("b"):           "'...' and '...'",
+		"the client's secret is not the person's":                   "the client's secret is not the person's",
+	} {
+		if got := errtext.WithoutValues(sentence); got != want {
+			t.Errorf("%q became %q, want %q", sentence, got, want)
 		}
 	}
 }

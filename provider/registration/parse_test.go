@@ -194,7 +194,7 @@ func TestParseRefuses(t *testing.T) {
 		{"B-36: one bad redirect URI among good ones",
 			`{"client_uri":"https://example.com/","redirect_uris":["https://example.com/a","http://localhost/","https://example.com/b"]}`, redirectURI, "'http://localhost/' is refused"},
 		{"B-32: the reversed host of the client is needed", strings.Replace(`{`+native+`}`, "com.example.app", "com.examplex", 1), redirectURI, "reversed host of client_uri"},
-		{"C-29: quotes and markup in a value are made harmless", `{` + web + `,"application_type":"\"<b>\\\n\u00e9"}`, metadata, "''<b>/??' is refused"},
+		{"C-29: quotes and markup in a value are made harmless", `{` + web + `,"application_type":"\"<b>\\\n\u00e9"}`, metadata, "'`<b>/??' is refused"},
 		{"a long value is cut", `{` + web + `,"application_type":"` + strings.Repeat("x", 5000) + `"}`, metadata, strings.Repeat("x", 100) + "...' is refused"},
 	}
 	for _, tt := range tests {
