@@ -19,12 +19,14 @@ const maxSteps = 10
 type Errand struct {
 	// URL is where the person begins, as a link that they follow.
 	URL string `json:"url"`
+	// Post is what the client's page sends to URL in a form; nil = it is a link.
+	Post url.Values `json:"post"`
 	// StopAt is the beginning of the client's own addresses, where no browser
 	// goes: nobody listens there.
 	StopAt string `json:"stop_at"`
 	// User is the name that the person signs in with.
 	User string `json:"user"`
-	// Decision is "approve" or "cancel".
+	// Decision is "approve", "cancel", or "look": they stop at what they are asked.
 	Decision string `json:"decision"`
 	// Browser names a browser that may be used again, with its cookies; "" = one
 	// that nobody has used.
@@ -35,10 +37,16 @@ type Errand struct {
 type Arrival struct {
 	// Location is the client's address that they were sent to; "" = none.
 	Location string `json:"location"`
-	// URL, Status and Text are of the last page.
-	URL    string `json:"url"`
-	Status int    `json:"status"`
-	Text   string `json:"text"`
+	// Form is what a page sent there in a form; nil = it was a redirect.
+	Form url.Values `json:"form,omitempty"`
+	// SignedIn and Asked tell whether the person had to sign in, and to decide.
+	SignedIn bool `json:"signed_in"`
+	Asked    bool `json:"asked"`
+	// URL, Status, Text and Links are of the last page.
+	URL    string   `json:"url"`
+	Status int      `json:"status"`
+	Text   string   `json:"text"`
+	Links  []string `json:"links"`
 }
 
 // Person walks the pages of the server and of the identity provider for the
@@ -59,17 +67,13 @@ func (p *Person) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	page, err := walk(r.Context(), p.browser(errand), errand)
-	if err != nil {
+	way := walk{errand: errand, browser: p.browser(errand)}
+	if err := way.follow(r.Context()); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	arrival := Arrival{URL: page.URL.String(), Status: page.Status, Text: page.Text()}
-	if page.Location != nil {
-		arrival.Location = page.Location.String()
-	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(arrival) // the script sees what is missing
+	_ = json.NewEncoder(w).Encode(way.arrival) // the script sees what is missing
 }
 
 func (p *Person) browser(errand Errand) *browser.Browser {
@@ -86,35 +90,75 @@ func (p *Person) browser(errand Errand) *browser.Browser {
 	return p.browsers[key]
 }
 
-// walk follows the pages until one has nothing left to do.
-func walk(ctx context.Context, b *browser.Browser, errand Errand) (*browser.Page, error) {
-	page, err := b.Open(ctx, errand.URL)
+// walk is one errand on its way.
+type walk struct {
+	errand  Errand
+	arrival Arrival
+	browser *browser.Browser
+}
+
+// follow follows the pages until one has nothing left to do.
+func (w *walk) follow(ctx context.Context) error {
+	page, err := w.begin(ctx)
 	for range maxSteps {
-		if err != nil || page.Location != nil || page.Status >= http.StatusBadRequest {
-			return page, err
+		if err != nil || w.atEnd(page) {
+			return err
 		}
-		form, link := next(page, errand)
+		form, link := w.next(page)
 		switch {
 		case form != nil:
-			page, err = b.Submit(ctx, page, form)
+			page, err = w.browser.Submit(ctx, page, form)
 		case link != nil:
-			page, err = b.Open(ctx, link.String())
+			page, err = w.browser.Open(ctx, link.String())
 		default:
-			return page, nil
+			return nil
 		}
 	}
-	return nil, errors.New("the pages have no end: the last one says " + page.Text())
+	return errors.New("the pages have no end: the last one says " + page.Text())
+}
+
+func (w *walk) begin(ctx context.Context) (*browser.Page, error) {
+	if w.errand.Post != nil {
+		return w.browser.Post(ctx, w.errand.URL, w.errand.Post)
+	}
+	return w.browser.Open(ctx, w.errand.URL)
+}
+
+// atEnd notes a page, and tells whether it is the last one.
+func (w *walk) atEnd(page *browser.Page) bool {
+	w.arrival.URL, w.arrival.Status, w.arrival.Text = page.URL.String(), page.Status, page.Text()
+	w.arrival.Links = nil
+	for _, link := range page.Links() {
+		w.arrival.Links = append(w.arrival.Links, link.String())
+	}
+	if page.Location != nil {
+		w.arrival.Location = page.Location.String()
+		return true
+	}
+	if w.errand.StopAt == "" {
+		return page.Status >= http.StatusBadRequest
+	}
+	if form := page.FormInto(w.errand.StopAt); form != nil {
+		w.arrival.Location, w.arrival.Form = form.Action(), form.Values
+		return true
+	}
+	return page.Status >= http.StatusBadRequest
 }
 
 // next is what a person does on a page: the form that they send, or the link
 // that they follow.
-func next(page *browser.Page, errand Errand) (*browser.Form, *url.URL) {
+func (w *walk) next(page *browser.Page) (*browser.Form, *url.URL) {
 	if form := page.Form("username"); form != nil { // the identity provider's
-		form.Values.Set("username", errand.User)
+		w.arrival.SignedIn = true
+		form.Values.Set("username", w.errand.User)
 		return form, nil
 	}
 	if form := page.Form("decision"); form != nil {
-		form.Values.Set("decision", errand.Decision)
+		w.arrival.Asked = true
+		if w.errand.Decision == "look" {
+			return nil, nil
+		}
+		form.Values.Set("decision", w.errand.Decision)
 		return form, nil
 	}
 	if form := page.Form("user_code"); form != nil { // the link has filled it in

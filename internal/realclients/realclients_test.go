@@ -51,6 +51,7 @@ func TestScripts(t *testing.T) {
 	if err != nil || len(scripts) == 0 {
 		t.Fatalf("no script below %s: %v", clients, err)
 	}
+	modules := newModules(t, len(scripts))
 	for _, script := range scripts {
 		name, err := filepath.Rel(clients, script)
 		if err != nil {
@@ -65,40 +66,45 @@ func TestScripts(t *testing.T) {
 			k := serve(t, binary, folder)
 			person := httptest.NewServer(&realclients.Person{})
 			t.Cleanup(person.Close)
-			k.run(t, script, person.URL)
+			modules.note(t, k.run(t, script, person.URL))
 		})
 	}
 }
 
 // keymaker is a running server.
 type keymaker struct {
-	url string
-	log *output
+	url            string
+	binary, config string
+	log            *output
 }
 
 // serverName is the Matrix server name of every server.
 const serverName = "example.org"
 
-// run runs a script, which must come to its end.
-func (k *keymaker) run(t *testing.T, script, person string) {
+// run runs a script, which must come to its end, and returns the steps that it
+// reports.
+func (k *keymaker) run(t *testing.T, script, person string) (steps []string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", filepath.Base(script))
 	cmd.Dir = filepath.Dir(script)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "KEYMAKER=" + k.url, "PERSON=" + person, "SERVER_NAME=" + serverName}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "KEYMAKER=" + k.url, "PERSON=" + person, "SERVER_NAME=" + serverName,
+		"KEYMAKER_BINARY=" + k.binary, "KEYMAKER_CONFIG=" + k.config}
 	said, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v\n%s\nthe server's log:\n%s", filepath.Base(script), err, said, k.log)
 	}
 	for line := range strings.Lines(string(said)) {
-		if strings.HasPrefix(line, "ok: ") {
+		if name, ok := strings.CutPrefix(line, "ok: "); ok {
+			steps = append(steps, strings.TrimSpace(name))
 			t.Log(strings.TrimSpace(line))
 		}
 	}
-	if !strings.Contains(string(said), "\nok: ") {
+	if len(steps) == 0 {
 		t.Errorf("the script did nothing:\n%s", said)
 	}
+	return steps
 }
 
 // build builds the program as the README says.
@@ -118,9 +124,10 @@ func build(t *testing.T) string {
 func serve(t *testing.T, binary, folder string) *keymaker {
 	t.Helper()
 	port := freePort(t)
-	k := &keymaker{url: fmt.Sprintf("http://127.0.0.1:%d", port), log: &output{}}
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), binary, "serve", "--config", configure(t, k.url, port, folder))
-	cmd.Dir, cmd.Stdout, cmd.Stderr = t.TempDir(), k.log, k.log
+	k := &keymaker{url: fmt.Sprintf("http://127.0.0.1:%d", port), binary: binary, log: &output{}}
+	k.config = configure(t, k.url, port, folder)
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), binary, "serve", "--config", k.config)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = filepath.Dir(k.config), k.log, k.log
 	cmd.Env = []string{"HOME=" + t.TempDir()}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -70,18 +70,27 @@ func (b *Browser) Open(ctx context.Context, address string) (*Page, error) {
 	return b.visit(r)
 }
 
+// Post sends a form to an address, as the page of an application would.
+func (b *Browser) Post(ctx context.Context, address string, values url.Values) (*Page, error) {
+	return b.post(ctx, address, values, "null")
+}
+
 // Submit sends a form of a page.
 func (b *Browser) Submit(ctx context.Context, p *Page, f *Form) (*Page, error) {
 	target, err := p.URL.Parse(f.action)
 	if err != nil {
 		return nil, fmt.Errorf("read the action of the form: %w", withoutQuery(err))
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), strings.NewReader(f.Values.Encode()))
+	return b.post(ctx, target.String(), f.Values, p.URL.Scheme+"://"+p.URL.Host)
+}
+
+func (b *Browser) post(ctx context.Context, address string, values url.Values, origin string) (*Page, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(values.Encode()))
 	if err != nil {
 		return nil, withoutQuery(err)
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.Header.Set("Origin", p.URL.Scheme+"://"+p.URL.Host)
+	r.Header.Set("Origin", origin)
 	return b.visit(r)
 }
 

@@ -16,26 +16,35 @@ type Form struct {
 	fields map[string]bool // the names of its inputs and buttons
 }
 
+// Action is where the form is sent, as the page says it.
+func (f *Form) Action() string { return f.action }
+
 // Form returns the first form that is sent by POST and has an input or button
 // of that name; nil when there is none.
 func (p *Page) Form(field string) *Form {
-	for n := range p.root.Descendants() {
-		if n.Type != html.ElementNode || n.Data != "form" || !strings.EqualFold(attribute(n, "method"), "post") {
-			continue
-		}
-		if f := readForm(n); f.fields[field] {
-			return f
-		}
-	}
-	return nil
+	return p.form(func(f *Form) bool { return f.fields[field] })
 }
 
 // FormTo returns the form that is sent by POST to an address of this site; nil
 // when there is none.
 func (p *Page) FormTo(action string) *Form {
+	return p.form(func(f *Form) bool { return f.action == action })
+}
+
+// FormInto returns the first form that is sent by POST to an address that begins
+// with prefix; nil when there is none.
+func (p *Page) FormInto(prefix string) *Form {
+	return p.form(func(f *Form) bool { return strings.HasPrefix(f.action, prefix) })
+}
+
+// form returns the first form that is sent by POST and meets a condition.
+func (p *Page) form(meets func(*Form) bool) *Form {
 	for n := range p.root.Descendants() {
-		if n.Type == html.ElementNode && n.Data == "form" && strings.EqualFold(attribute(n, "method"), "post") && attribute(n, "action") == action {
-			return readForm(n)
+		if n.Type != html.ElementNode || n.Data != "form" || !strings.EqualFold(attribute(n, "method"), "post") {
+			continue
+		}
+		if f := readForm(n); meets(f) {
+			return f
 		}
 	}
 	return nil
