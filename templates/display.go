@@ -71,10 +71,13 @@ func Host(uri string) string {
 		port = ""
 	}
 	if ip, err := netip.ParseAddr(u.Hostname()); err == nil {
-		if ip.Is4() {
+		switch {
+		case ip.Zone() != "": // a zone means something on one machine alone
+			return ""
+		case ip.Is4():
 			return ip.String() + port
 		}
-		return "[" + ip.WithZone("").String() + "]" + port
+		return "[" + ip.String() + "]" + port
 	}
 	host, err := hostNames.ToASCII(strings.TrimSuffix(u.Hostname(), "."))
 	if err != nil || host == "" || len(host) > 253 || strings.Trim(host, "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {

@@ -57,7 +57,7 @@ func TestHost(t *testing.T) {
 		{"an empty port goes", "https://example.com:/", "example.com"},
 		{"IPv4", "http://127.0.0.1:8080/", "127.0.0.1:8080"},
 		{"IPv6", "http://[0:0:0::1]:8080/", "[::1]:8080"},
-		{"IPv6 without its zone", "http://[fe80::1%25eth0]/", "[fe80::1]"},
+		{"no IPv6 with a zone", "http://[fe80::1%25eth0]/", ""},
 		{"underscores", "https://a_b.example.com/", "a_b.example.com"},
 		{"user information is no host", "https://example.com@evil.example/", "evil.example"},
 		{"a long host is never cut", "https://" + strings.Repeat("a.", 100) + "example/", strings.Repeat("a.", 100) + "example"},
