@@ -47,12 +47,27 @@ func expectLocked(t *testing.T, a harness.Answer) {
 	}
 }
 
+// approvedDevice is a device that a user has let in, and that has not asked
+// since.
+func approvedDevice(e *harness.Env, user string) deviceFlow {
+	e.T.Helper()
+	d := begin(e)
+	b := e.NewBrowser()
+	if end := b.Decide(enter(e, b, d.userCode, user), "approve"); end.StatusCode != http.StatusOK {
+		e.T.Fatalf("approve a device: status %d:\n%s", end.StatusCode, end.Text())
+	}
+	return d
+}
+
 func TestLockedAccount(t *testing.T) {
 	e := harness.Start(t)
 	tokens, legacy, third := e.LogIn("alice", "FIRST"), e.LogInLegacy("alice", "SECOND"), e.LogIn("alice", "THIRD")
 	bob := e.LogIn("bob", "BOBS")
 	flight := approved(e, tokens.ClientID, harness.ScopeStable+"FLIGHT")
 	loginToken := e.LoginToken(e.NewBrowser(), "alice")
+	tv, asked := approvedDevice(e, "alice"), begin(e)
+	b := e.NewBrowser()
+	question := enter(e, b, asked.userCode, "alice")
 	admin(e, "user", "lock", "alice")
 
 	t.Run("F-03: the tokens of a locked user are inactive for the homeserver, from the next question on", func(t *testing.T) {
@@ -81,6 +96,12 @@ func TestLockedAccount(t *testing.T) {
 		e := e.For(t)
 		expectInvalidGrant(t, e.Exchange(flight.Request, flight.code))
 		expectLocked(t, withToken(e, loginToken))
+		expectInvalidGrant(t, tv.poll(e))
+	})
+	t.Run("C-67 G-10: nor is a device let in that the user was asked about before", func(t *testing.T) {
+		e := e.For(t)
+		expectPage(t, b.Decide(question, "approve"), http.StatusForbidden, "Your account is locked")
+		harness.ExpectOAuthError(t, asked.poll(e), http.StatusBadRequest, "authorization_pending")
 	})
 	t.Run("C-67: a sign-in ends on a page that says so, with a way back to the client", func(t *testing.T) {
 		e := e.For(t)
@@ -151,6 +172,7 @@ func TestSuspendedAccount(t *testing.T) {
 		e := e.For(t)
 		expectAlive(t, e, e.LogIn("alice", "SECOND").Access)
 		expectAlive(t, e, e.LogInLegacy("alice", "THIRD").Access)
+		expectAlive(t, e, approvedDevice(e, "alice").poll(e).Text("access_token"))
 	})
 	for _, path := range memberPaths("FIRST") {
 		t.Run("K-04: a suspended user reads: "+path, func(t *testing.T) {
@@ -180,6 +202,7 @@ func TestDeactivatedAccount(t *testing.T) {
 	bob := e.LogIn("bob", "BOBS")
 	flight := approved(e, tokens.ClientID, harness.ScopeStable+"FLIGHT")
 	loginToken := e.LoginToken(e.NewBrowser(), "alice")
+	tv := approvedDevice(e, "alice")
 	r := e.NewRequest(tokens.ClientID, harness.ScopeStable+"ASKED")
 	b := e.NewBrowser()
 	asked := b.Consent(r, "alice")
@@ -204,6 +227,7 @@ func TestDeactivatedAccount(t *testing.T) {
 		harness.ExpectMatrixError(t, refreshLegacy(e, legacy.Refresh), http.StatusUnauthorized, "M_UNKNOWN_TOKEN")
 		expectInvalidGrant(t, e.Exchange(flight.Request, flight.code))
 		harness.ExpectMatrixError(t, withToken(e, loginToken), http.StatusForbidden, "M_FORBIDDEN")
+		expectInvalidGrant(t, tv.poll(e))
 	}
 	t.Run("K-05 F-03 D-2B H-07 L-31: every token is dead, and so is every login on its way", dead)
 	t.Run("C-67: who was asked for approval is told, with a way back to the client", func(t *testing.T) {

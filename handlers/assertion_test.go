@@ -244,7 +244,7 @@ func TestAssertionsAreUsedOnce(t *testing.T) {
 		s := registerSigner(t, e, jose.EdDSA, nil)
 		values := asserted(url.Values{"token": {"x"}}, s.sign(e, nil))
 		t.Run("D-61: of many requests at once with one assertion, one is accepted", func(t *testing.T) {
-			expectOneAccepted(t, atOnce(e.For(t), times(crowd, post{introspectPath, values})...))
+			expectOneAccepted(t, atOnce(e.For(t), times(crowd, post{path: introspectPath, values: values})...))
 		})
 		e.Restart()
 		t.Run("D-61: it is remembered after a restart", func(t *testing.T) {
@@ -264,7 +264,7 @@ func TestAssertionsAreUsedOnce(t *testing.T) {
 		s := registerSigner(t, first, jose.EdDSA, nil)
 		t.Run("of many requests to two servers with one assertion, one is accepted (D-61)", func(t *testing.T) {
 			values := asserted(url.Values{"token": {"x"}}, s.sign(first.For(t), nil))
-			expectOneAccepted(t, atBoth(first.For(t), second.For(t), post{introspectPath, values}))
+			expectOneAccepted(t, atBoth(first.For(t), second.For(t), post{path: introspectPath, values: values}))
 		})
 	})
 }

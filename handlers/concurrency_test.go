@@ -24,10 +24,18 @@ func onEach(t *testing.T, test func(t *testing.T, e *harness.Env)) {
 	})
 }
 
-// post is a request that a test sends among others.
+// post is a request that a test sends among others: a form, or else JSON.
 type post struct {
 	path   string
 	values url.Values
+	json   string
+}
+
+func (p post) body() (kind, body string) {
+	if p.json != "" {
+		return "application/json", p.json
+	}
+	return form, p.values.Encode()
 }
 
 func times(n int, p post) []post {
@@ -48,7 +56,8 @@ func atOnce(e *harness.Env, all ...post) []harness.Answer {
 	for i, p := range all {
 		done.Go(func() {
 			<-start
-			answers[i], errs[i] = e.Try(http.MethodPost, p.path, map[string]string{"Content-Type": form}, p.values.Encode())
+			kind, body := p.body()
+			answers[i], errs[i] = e.Try(http.MethodPost, p.path, map[string]string{"Content-Type": kind}, body)
 		})
 	}
 	close(start)
@@ -81,13 +90,14 @@ func TestExchangesAtOnce(t *testing.T) {
 	onEach(t, func(t *testing.T, e *harness.Env) {
 		id, _ := e.Register(harness.WebClient)
 		g := approved(e, id, "openid "+harness.ScopeStable+"CROWDDEVICE")
-		winners := good(t, atOnce(e, times(crowd, post{tokenPath, g.values()})...))
-		if len(winners) != 1 {
-			t.Fatalf("D-19: %d exchanges of one code succeeded", len(winners))
-		}
-		won := winners[0]
-		t.Run("D-19 L-05: the tokens of the one exchange that succeeded work", func(t *testing.T) {
+		var won harness.Answer
+		t.Run("D-19 L-05 L-27: of a hundred exchanges of one code exactly one succeeds, and its tokens work", func(t *testing.T) {
 			e := e.For(t)
+			winners := good(t, atOnce(e, times(crowd, post{path: tokenPath, values: g.values()})...))
+			if len(winners) != 1 {
+				t.Fatalf("%d succeeded", len(winners))
+			}
+			won = winners[0]
 			expectAlive(t, e, won.Text("access_token"))
 			next := e.MustRefresh(id, won.Text("refresh_token"))
 			expectAlive(t, e, next.Access)
@@ -96,7 +106,7 @@ func TestExchangesAtOnce(t *testing.T) {
 		t.Run("D-18: an exchange that arrives later ends them", func(t *testing.T) {
 			e := e.For(t)
 			e.Clock.Advance(time.Second)
-			good := good(t, atOnce(e, times(10, post{tokenPath, g.values()})...))
+			good := good(t, atOnce(e, times(10, post{path: tokenPath, values: g.values()})...))
 			if len(good) != 0 {
 				t.Errorf("%d replays succeeded", len(good))
 			}
@@ -106,7 +116,7 @@ func TestExchangesAtOnce(t *testing.T) {
 		t.Run("D-15 D-19: among wrong verifiers at most one exchange succeeds, and then its tokens work", func(t *testing.T) {
 			e := e.For(t)
 			g := approved(e, id, harness.ScopeStable+"GUESSDEVICE")
-			all := append(times(20, post{tokenPath, with(g.values(), "code_verifier", secret.Token())}), times(20, post{tokenPath, g.values()})...)
+			all := append(times(20, post{path: tokenPath, values: with(g.values(), "code_verifier", secret.Token())}), times(20, post{path: tokenPath, values: g.values()})...)
 			winners := good(t, atOnce(e, all...))
 			if len(winners) > 1 {
 				t.Errorf("%d succeeded", len(winners))
@@ -125,7 +135,7 @@ func TestRefreshesAtOnce(t *testing.T) {
 			name string
 			wait time.Duration
 		}{
-			{"D-23a: every one of many refreshes at once gets a pair that works", 0},
+			{"D-23a L-27: every one of many refreshes at once gets a pair that works", 0},
 			{"D-23a: so it does when all their answers were lost, a day later", 24 * time.Hour},
 			{"D-23a: so it does when some of their answers were lost", time.Minute},
 		}
@@ -134,7 +144,7 @@ func TestRefreshesAtOnce(t *testing.T) {
 			t.Run(step.name, func(t *testing.T) {
 				e := e.For(t)
 				e.Clock.Advance(step.wait)
-				answers := atOnce(e, times(crowd, post{tokenPath, refreshForm(tokens.ClientID, tokens.Refresh)})...)
+				answers := atOnce(e, times(crowd, post{path: tokenPath, values: refreshForm(tokens.ClientID, tokens.Refresh)})...)
 				next := answers[0].Text("refresh_token")
 				for _, a := range answers {
 					harness.ExpectJSON(t, a, http.StatusOK)
@@ -147,7 +157,7 @@ func TestRefreshesAtOnce(t *testing.T) {
 		}
 		t.Run("D-23: the token that all of them got goes on working", func(t *testing.T) {
 			e := e.For(t)
-			answers := atOnce(e, times(crowd, post{tokenPath, refreshForm(tokens.ClientID, present)})...)
+			answers := atOnce(e, times(crowd, post{path: tokenPath, values: refreshForm(tokens.ClientID, present)})...)
 			for _, a := range answers {
 				harness.ExpectJSON(t, a, http.StatusOK)
 				expectAlive(t, e, a.Text("access_token"))
@@ -164,14 +174,14 @@ func TestRefreshesWhileTheSessionEnds(t *testing.T) {
 		begin func(e *harness.Env, r rotated) []post
 	}{
 		{"E-15: a revocation of the access token", func(_ *harness.Env, r rotated) []post {
-			return []post{{revokePath, url.Values{"token": {r.second.Access}}}}
+			return []post{{path: revokePath, values: url.Values{"token": {r.second.Access}}}}
 		}},
 		{"E-15: a revocation of the refresh token", func(_ *harness.Env, r rotated) []post {
-			return []post{{revokePath, url.Values{"token": {r.second.Refresh}}}}
+			return []post{{path: revokePath, values: url.Values{"token": {r.second.Refresh}}}}
 		}},
 		{"D-25: the discovery of a reuse", func(e *harness.Env, r rotated) []post {
 			expectStatus(e, e.WhoAmI(r.second.Access), http.StatusOK)
-			return []post{{tokenPath, refreshForm(r.first.ClientID, r.first.Refresh)}}
+			return []post{{path: tokenPath, values: refreshForm(r.first.ClientID, r.first.Refresh)}}
 		}},
 	}
 	onEach(t, func(t *testing.T, e *harness.Env) {
@@ -180,7 +190,7 @@ func TestRefreshesWhileTheSessionEnds(t *testing.T) {
 				e := e.For(t)
 				for range rounds {
 					r := rotate(e, "RACEDEVICE")
-					refresh := post{tokenPath, refreshForm(r.second.ClientID, r.second.Refresh)}
+					refresh := post{path: tokenPath, values: refreshForm(r.second.ClientID, r.second.Refresh)}
 					all := append(times(4, refresh), end.begin(e, r)...)
 					answers := atOnce(e, append(all, times(4, refresh)...)...)
 					for _, a := range answers {
@@ -199,13 +209,42 @@ func TestRefreshesWhileTheSessionEnds(t *testing.T) {
 	})
 }
 
+// TestPollsWhileTheSessionEnds revokes what a device has just got, while it
+// asks for the same answer again and refreshes.
+func TestPollsWhileTheSessionEnds(t *testing.T) {
+	const rounds = 5
+	onEach(t, func(t *testing.T, e *harness.Env) {
+		t.Run("E-15 G-28: a revocation leaves no token of a device grant alive, whatever polls and refreshes are on their way", func(t *testing.T) {
+			e := e.For(t)
+			for range rounds {
+				e.Clock.Advance(time.Minute) // the page lets codes be tried again
+				d := approvedDevice(e, "alice")
+				first := d.poll(e)
+				expectStatus(e, first, http.StatusOK)
+				poll, refresh := post{path: tokenPath, values: d.values()}, post{path: tokenPath, values: refreshForm(d.clientID, first.Text("refresh_token"))}
+				all := append(times(4, poll), post{path: revokePath, values: url.Values{"token": {first.Text("refresh_token")}}})
+				answers := atOnce(e, append(append(all, times(2, refresh)...), times(4, poll)...)...)
+				for _, a := range append(answers, first) {
+					if token := a.Text("access_token"); token != "" {
+						expectDead(t, e, token)
+						expectInvalidGrant(t, e.Refresh(d.clientID, a.Text("refresh_token")))
+					} else if a.Status >= 500 {
+						t.Errorf("status %d: %s", a.Status, a.Body)
+					}
+				}
+				expectInvalidGrant(t, d.poll(e))
+			}
+		})
+	})
+}
+
 func TestLoginsOnOneDeviceAtOnce(t *testing.T) {
 	const logins = 8
 	onEach(t, func(t *testing.T, e *harness.Env) {
 		id, _ := e.Register(harness.WebClient)
 		var all []post
 		for range logins {
-			all = append(all, post{tokenPath, approved(e, id, harness.ScopeStable+"SHAREDDEVICE").values()})
+			all = append(all, post{path: tokenPath, values: approved(e, id, harness.ScopeStable+"SHAREDDEVICE").values()})
 		}
 		t.Run("C-63: of many logins on one device at once the last lives", func(t *testing.T) {
 			e := e.For(t)
@@ -230,22 +269,10 @@ func TestLegacyLoginsAtOnce(t *testing.T) {
 	onEach(t, func(t *testing.T, e *harness.Env) {
 		token := e.LoginToken(e.NewBrowser(), "alice")
 		body := fmt.Sprintf(`{"type":"m.login.token","token":%q}`, token)
-		answers := make([]harness.Answer, crowd)
-		var done sync.WaitGroup
-		for i := range answers {
-			done.Go(func() {
-				var err error
-				answers[i], err = e.Try(http.MethodPost, "/_matrix/client/v3/login", map[string]string{"Content-Type": "application/json"}, body)
-				if err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		done.Wait()
-		t.Run("I-08 L-27: of many logins with one login token exactly one succeeds", func(t *testing.T) {
+		t.Run("I-08 L-27: of a hundred logins with one login token exactly one succeeds", func(t *testing.T) {
 			e := e.For(t)
 			good := 0
-			for _, a := range answers {
+			for _, a := range atOnce(e, times(crowd, post{path: loginPath, json: body})...) {
 				if a.Status == http.StatusOK {
 					good++
 					expectAlive(t, e, a.Text("access_token"))
@@ -256,6 +283,19 @@ func TestLegacyLoginsAtOnce(t *testing.T) {
 			if good != 1 {
 				t.Errorf("%d succeeded", good)
 			}
+		})
+		tokens := e.LogInLegacy("alice", "CROWDLEGACY")
+		t.Run("I-0D L-27: every one of a hundred legacy refreshes at once gets a pair that works", func(t *testing.T) {
+			e := e.For(t)
+			answers := atOnce(e, times(crowd, post{path: legacyRefreshPath, json: `{"refresh_token":"` + tokens.Refresh + `"}`})...)
+			for _, a := range answers {
+				harness.ExpectJSON(t, a, http.StatusOK)
+				if a.Text("refresh_token") != answers[0].Text("refresh_token") {
+					t.Fatal("they got different refresh tokens: one of them would be refused")
+				}
+				expectAlive(t, e, a.Text("access_token"))
+			}
+			expectAlive(t, e, refreshLegacy(e, answers[0].Text("refresh_token")).Text("access_token"))
 		})
 	})
 }

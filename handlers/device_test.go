@@ -110,25 +110,42 @@ func TestDeviceAuthorization(t *testing.T) {
 		{"G-02: no client", url.Values{"scope": {good}}, 400, "invalid_request"},
 		{"G-03: a client without the grant", url.Values{"client_id": {web}, "scope": {good}}, 400, "unauthorized_client"},
 		{"G-04: no scope", url.Values{"client_id": {id}}, 400, "invalid_scope"},
-		{"G-04: two devices", url.Values{"client_id": {id}, "scope": {good + " urn:matrix:client:device:OTHER"}}, 400, "invalid_scope"},
-		{"a repeated parameter", url.Values{"client_id": {id}, "scope": {good, good}}, 400, "invalid_request"},
+		{"G-01: a repeated parameter", url.Values{"client_id": {id}, "scope": {good, good}}, 400, "invalid_request"},
+		{"G-02: a client_id twice", url.Values{"client_id": {id, id}, "scope": {good}}, 400, "invalid_request"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			a := e.For(t).Form(deviceAuthorizationPath, tt.form)
-			if a.Status != tt.status || a.Text("error") != tt.code {
-				t.Errorf("status %d: %s", a.Status, a.Body)
-			}
+			harness.ExpectOAuthError(t, e.For(t).Form(deviceAuthorizationPath, tt.form), tt.status, tt.code)
 		})
 	}
+	for name, scope := range map[string]string{
+		"C-30: two spaces in a row": "urn:matrix:client:api:*  urn:matrix:client:device:AAAABBBCCCDDD", "C-30: a line feed": good + "\nopenid", "C-30: a quotation mark": good + ` "`,
+		"C-33 C-3A: nothing that is known": "urn:matrix:client:api:read", "C-35: two devices": good + " urn:matrix:client:device:OTHER",
+		"C-35: two devices in two spellings": good + " urn:matrix:org.matrix.msc2967.client:device:OTHER", "C-36: an empty device": harness.ScopeStable,
+		"C-36: a device with a backslash": good + `\`, "C-38: a device of 256 characters": harness.ScopeStable + strings.Repeat("d", 256),
+		"C-3B: a device without the api": "urn:matrix:client:device:AAAABBBCCCDDD",
+	} {
+		t.Run("G-04 "+name+" is refused before anybody is asked", func(t *testing.T) {
+			a := e.For(t).Form(deviceAuthorizationPath, url.Values{"client_id": {id}, "scope": {scope}})
+			harness.ExpectOAuthError(t, a, http.StatusBadRequest, "invalid_scope")
+		})
+	}
+	t.Run("G-01 L-14: on an https issuer people and devices are sent to https", func(t *testing.T) {
+		e := harness.Start(t, func(o *harness.Options) { o.Issuer = "https://auth.example.org" }).For(t)
+		id, _ := e.Register(deviceOnly)
+		a := e.Form(deviceAuthorizationPath, url.Values{"client_id": {id}, "scope": {good}})
+		harness.ExpectJSON(t, a, http.StatusOK)
+		const page = "https://auth.example.org" + devicePagePath
+		if a.Text("verification_uri") != page || a.Text("verification_uri_complete") != page+"?user_code="+a.Text("user_code") {
+			t.Errorf("the answer is %s", a.Body)
+		}
+	})
 }
 
 func TestDevicePoll(t *testing.T) {
 	want := func(e *harness.Env, a harness.Answer, code string) {
 		e.T.Helper()
-		if a.Status != http.StatusBadRequest || a.Text("error") != code {
-			e.T.Errorf("status %d: %s, want %s", a.Status, a.Body, code)
-		}
+		harness.ExpectOAuthError(e.T, a, http.StatusBadRequest, code)
 	}
 	decide := func(e *harness.Env, d deviceFlow, decision string) {
 		e.T.Helper()
@@ -167,8 +184,12 @@ func TestDevicePoll(t *testing.T) {
 			want(e, d.poll(e), "expired_token")
 		}},
 		{"G-24: unknown", func(e *harness.Env, d deviceFlow) {
-			d.code = "kmd_" + secret.Token()
-			want(e, d.poll(e), "invalid_grant")
+			for _, code := range []string{"kmd_" + secret.Token(), "kmd_", "x", strings.Repeat("x", 5000), d.userCode, d.code + "x"} {
+				unknown := d
+				unknown.code = code
+				want(e, unknown.poll(e), "invalid_grant")
+			}
+			want(e, d.poll(e), "authorization_pending")
 		}},
 		{"G-24: of another client, pending and approved", func(e *harness.Env, d deviceFlow) {
 			mine := d.clientID
@@ -221,7 +242,7 @@ func TestDevicePoll(t *testing.T) {
 				tt.do(e, begin(e))
 			})
 		}
-		t.Run("G-26: a hundred polls at once are one set of tokens", func(t *testing.T) {
+		t.Run("G-26 L-27: a hundred polls at once are one set of tokens", func(t *testing.T) {
 			e := e.For(t)
 			d := begin(e)
 			decide(e, d, "approve")

@@ -68,7 +68,8 @@ func TestIntrospectionNeedsACaller(t *testing.T) {
 					return
 				}
 				harness.ExpectJSON(t, a, http.StatusUnauthorized)
-				if a.Header.Get("WWW-Authenticate") == "" || a.JSON()["active"] != nil {
+				scheme, _, _ := strings.Cut(a.Header.Get("WWW-Authenticate"), " ")
+				if used, _, _ := strings.Cut(tt.authorization, " "); scheme != used && (scheme != "Bearer" || used != "") || a.JSON()["active"] != nil {
 					t.Errorf("WWW-Authenticate is %q, the body %s", a.Header.Get("WWW-Authenticate"), a.Body)
 				}
 			})
@@ -93,8 +94,6 @@ func TestIntrospection(t *testing.T) {
 	e := harness.Start(t)
 	tokens := e.LogIn("alice", "AAABBBCCCDDD")
 	e.Clock.Advance(10 * time.Second)
-	a := e.Introspect(tokens.Access)
-	harness.ExpectJSON(t, a, http.StatusOK)
 	issued := e.Clock.Now().Add(-10 * time.Second).Unix()
 
 	for name, want := range map[string]any{
@@ -102,6 +101,8 @@ func TestIntrospection(t *testing.T) {
 		"token_type": "Bearer", "iss": e.Issuer, "iat": float64(issued), "exp": float64(issued + 330), "expires_in": float64(320),
 	} {
 		t.Run("F-04: "+name, func(t *testing.T) {
+			a := e.For(t).Introspect(tokens.Access)
+			harness.ExpectJSON(t, a, http.StatusOK)
 			if got := a.JSON()[name]; got != want {
 				t.Errorf("%s is %v, want %v", name, got, want)
 			}
@@ -199,6 +200,19 @@ func TestInactiveTokens(t *testing.T) {
 		}},
 		{"F-03: a refresh token", func(e *harness.Env) string { return e.LogIn("alice", "REFRESHDEVICE").Refresh }},
 		{"F-03: an ID token", func(e *harness.Env) string { return e.LogIn("alice", "IDDEVICE").IDToken }},
+		{"F-03: a device code", func(e *harness.Env) string { return begin(e).code }},
+		{"F-03: a login token", func(e *harness.Env) string { return e.LoginToken(e.NewBrowser(), "alice") }},
+		{"F-03 F-08: the refresh token of a legacy login", func(e *harness.Env) string { return e.LogInLegacy("alice", "LEGACYREFRESH").Refresh }},
+		{"F-03 F-08: an expired token of a legacy login", func(e *harness.Env) string {
+			token := e.LogInLegacy("alice", "LEGACYEXPIRED").Access
+			e.Clock.Advance(time.Hour)
+			return token
+		}},
+		{"F-03 F-08: the token of a legacy client that logged out", func(e *harness.Env) string {
+			token := e.LogInLegacy("alice", "LEGACYGONE").Access
+			expectStatus(e, e.As(token, http.MethodPost, logoutPath, ""), http.StatusOK)
+			return token
+		}},
 		{"F-03: the homeserver's secret", func(*harness.Env) string { return harness.HomeserverSecret }},
 		{"F-03: a revoked token", func(e *harness.Env) string {
 			token := e.LogIn("alice", "REVOKED").Access

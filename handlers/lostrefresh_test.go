@@ -84,7 +84,7 @@ func TestRefreshAfterUse(t *testing.T) {
 		over bool // the first refresh token is
 	}{
 		{"D-23: a Matrix request with the new access token", func(e *harness.Env, r rotated) { expectStatus(e, e.WhoAmI(r.second.Access), 200) }, true},
-		{"D-23b: its introspection", func(e *harness.Env, r rotated) { expectStatus(e, e.Introspect(r.second.Access), 200) }, true},
+		{"D-23b F-07: its introspection", func(e *harness.Env, r rotated) { expectStatus(e, e.Introspect(r.second.Access), 200) }, true},
 		{"D-23b: userinfo", func(e *harness.Env, r rotated) {
 			expectStatus(e, e.As(r.second.Access, http.MethodGet, userinfoPath, ""), 200)
 		}, true},

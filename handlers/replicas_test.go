@@ -30,7 +30,7 @@ func atBoth(first, second *harness.Env, p post) []harness.Answer {
 	first.T.Helper()
 	all := make([]post, 0, crowd)
 	for range crowd / 2 {
-		all = append(all, post{first.URL + p.path, p.values}, post{second.URL + p.path, p.values})
+		all = append(all, post{path: first.URL + p.path, values: p.values}, post{path: second.URL + p.path, values: p.values})
 	}
 	return atOnce(first, all...)
 }
@@ -80,7 +80,7 @@ func TestRacesBetweenTwoServers(t *testing.T) {
 		t.Run("of the exchanges of one code at both servers one succeeds, and its tokens work (D-19, L-27)", func(t *testing.T) {
 			e := first.For(t)
 			id, _ := e.Register(harness.WebClient)
-			winners := good(t, atBoth(e, second.For(t), post{tokenPath, approved(e, id, harness.ScopeStable+"CODERACE").values()}))
+			winners := good(t, atBoth(e, second.For(t), post{path: tokenPath, values: approved(e, id, harness.ScopeStable+"CODERACE").values()}))
 			if len(winners) != 1 {
 				t.Fatalf("%d exchanges succeeded", len(winners))
 			}
@@ -91,7 +91,7 @@ func TestRacesBetweenTwoServers(t *testing.T) {
 			e := first.For(t)
 			tokens := e.LogIn("alice", "REFRESHRACE")
 			for range 3 {
-				answers := atBoth(e, second.For(t), post{tokenPath, refreshForm(tokens.ClientID, tokens.Refresh)})
+				answers := atBoth(e, second.For(t), post{path: tokenPath, values: refreshForm(tokens.ClientID, tokens.Refresh)})
 				next := answers[0].Text("refresh_token")
 				for _, a := range answers {
 					harness.ExpectJSON(t, a, http.StatusOK)

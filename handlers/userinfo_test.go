@@ -12,6 +12,8 @@ import (
 	jose "github.com/go-jose/go-jose/v4"
 	"github.com/google/go-cmp/cmp"
 
+	"keymaker/internal/demoidp"
+	"keymaker/internal/demoidp/demoidptest"
 	"keymaker/internal/harness"
 )
 
@@ -63,6 +65,29 @@ func TestUserinfoValues(t *testing.T) {
 			t.Errorf("the claims are %v, the user is of %d", got, before)
 		}
 	})
+}
+
+// TestUserinfoWithoutValues asks for all there is about people of whom less is
+// known.
+func TestUserinfoWithoutValues(t *testing.T) {
+	nameless := demoidp.User{Subject: "subject-carol", Username: "carol"}
+	e := harness.Start(t, func(o *harness.Options) {
+		o.IDP = func(p *demoidptest.Options) { p.Users = append(p.Users, nameless) }
+	})
+	id, _ := e.Register(harness.WebClient)
+	for user, want := range map[string][]string{
+		"bob":   {"name", "preferred_username", "sub", "updated_at"}, // whose address nobody has verified
+		"carol": {"preferred_username", "sub", "updated_at"},
+	} {
+		t.Run("F-24 F-25: what is not known of "+user+" is left out, and is not null", func(t *testing.T) {
+			e := e.For(t)
+			a := e.As(e.LogInWith(e.NewRequest(id, "openid profile email"), user).Access, http.MethodGet, userinfoPath, "")
+			harness.ExpectJSON(t, a, http.StatusOK)
+			if members := slices.Sorted(maps.Keys(a.JSON())); !slices.Equal(members, want) {
+				t.Errorf("the claims are %s", a.Body)
+			}
+		})
+	}
 }
 
 func TestSignedUserinfo(t *testing.T) {
@@ -166,14 +191,24 @@ func TestUserinfoToken(t *testing.T) {
 func TestUserinfoOfTokensThatDoNotWork(t *testing.T) {
 	e := harness.Start(t)
 	id, _ := e.Register(harness.WebClient)
-	t.Run("F-21: a token without openid", func(t *testing.T) {
-		e := e.For(t)
-		a := e.As(e.LogInWith(e.NewRequest(id, harness.ScopeStable+"AAABBBCCCDDD"), "alice").Access, http.MethodGet, userinfoPath, "")
-		harness.ExpectOAuthError(t, a, http.StatusForbidden, "insufficient_scope")
-		if got := a.Header.Get("WWW-Authenticate"); got != `Bearer error="insufficient_scope", scope="openid"` {
-			t.Errorf("WWW-Authenticate is %q", got)
-		}
-	})
+	for name, token := range map[string]func(e *harness.Env) string{
+		"a token without openid": func(e *harness.Env) string {
+			return e.LogInWith(e.NewRequest(id, harness.ScopeStable+"AAABBBCCCDDD"), "alice").Access
+		},
+		"a token whose scope only contains openid": func(e *harness.Env) string {
+			return e.LogInWith(e.NewRequest(id, harness.ScopeStable+"openid"), "alice").Access
+		},
+		"a token of a legacy login": func(e *harness.Env) string { return e.LogInLegacy("alice", "LEGACY").Access },
+	} {
+		t.Run("F-21: "+name+" is not enough", func(t *testing.T) {
+			e := e.For(t)
+			a := e.As(token(e), http.MethodGet, userinfoPath, "")
+			harness.ExpectOAuthError(t, a, http.StatusForbidden, "insufficient_scope")
+			if got := a.Header.Get("WWW-Authenticate"); got != `Bearer error="insufficient_scope", scope="openid"` {
+				t.Errorf("WWW-Authenticate is %q", got)
+			}
+		})
+	}
 	tests := []struct {
 		name  string
 		token func(e *harness.Env) string
@@ -190,9 +225,15 @@ func TestUserinfoOfTokensThatDoNotWork(t *testing.T) {
 		}},
 		{"F-22: a refresh token", func(e *harness.Env) string { return e.LogIn("alice", "REFRESH").Refresh }},
 		{"F-22: an ID token", func(e *harness.Env) string { return e.LogIn("alice", "IDTOKEN").IDToken }},
+		{"F-22: a legacy refresh token", func(e *harness.Env) string { return e.LogInLegacy("alice", "LEGACY").Refresh }},
 		{"F-22: a token of a deactivated user", func(e *harness.Env) string {
 			token := e.LogIn("bob", "DEACTIVATED").Access
 			execute(e, "UPDATE users SET deactivated_at = 1 WHERE localpart = 'bob'")
+			return token
+		}},
+		{"F-22: a token of a locked user", func(e *harness.Env) string {
+			token := e.LogIn("alice", "LOCKED").Access
+			setUser(e, "alice", "locked_at", true)
 			return token
 		}},
 	}
