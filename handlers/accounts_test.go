@@ -13,18 +13,24 @@ import (
 	"keymaker/internal/harness"
 )
 
-// admin runs `keymaker admin` beside the server, on its database.
-func admin(e *harness.Env, args ...string) {
+// run runs a command of the program beside the server, on its database.
+func run(e *harness.Env, group string, args ...string) {
 	e.T.Helper()
 	path := filepath.Join(e.T.TempDir(), "keymaker.toml")
 	if err := os.WriteFile(path, []byte(e.Config), 0o600); err != nil {
 		e.T.Fatal(err)
 	}
 	var out, errs bytes.Buffer
-	args = append([]string{"admin", "--config", path}, args...)
+	args = append([]string{group, "--config", path}, args...)
 	if status := command.Main(args, &command.Streams{Out: &out, Err: &errs}); status != 0 {
 		e.T.Fatalf("%v: exit status %d: %s%s", args, status, out.String(), errs.String())
 	}
+}
+
+// admin runs `keymaker admin`.
+func admin(e *harness.Env, args ...string) {
+	e.T.Helper()
+	run(e, "admin", args...)
 }
 
 func refreshLegacy(e *harness.Env, token string) harness.Answer {

@@ -26,6 +26,8 @@ func TestConsentPage(t *testing.T) {
 		silent   []string // what the page must not say
 	}{
 		{"C-60 L-25: the client's name and host, marked as unverified", nil, harness.ScopeStable + "NEW", []string{consentTitle, "My App example.com", "Unverified app"}, nil},
+		{"C-60 L-25: a look-alike of another host in punycode", m{"client_name": nil, "client_uri": "https://xn--exmple-4nf.com/", "redirect_uris": []string{"https://xn--exmple-4nf.com/cb"}},
+			harness.ScopeStable + "NEW", []string{"Let xn--exmple-4nf.com use your account?", "Unverified app"}, []string{"ex\u0430mple"}},
 		{"C-60: where the answer goes, if that is another host", nil, harness.ScopeStable + "NEW", []string{"Afterwards you go to app.example.com."}, nil},
 		{"C-60: nothing of it, if it is the same", m{"redirect_uris": []string{"https://example.com/cb"}}, harness.ScopeStable + "NEW", nil, []string{"Afterwards"}},
 		{"C-60: an app on the person's device", m{"application_type": "native", "redirect_uris": []string{"com.example.app:/cb"}}, harness.ScopeStable + "NEW",

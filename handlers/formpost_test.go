@@ -77,7 +77,7 @@ func TestFormPost(t *testing.T) {
 			b := e.NewBrowser()
 			expectError(t, e, expectFormPost(t, b.Decide(b.Consent(r, "alice"), "cancel"), tt.uri, tt.origin), r, "access_denied")
 		})
-		t.Run("C-2A: what is wrong with a request is on a page, whose button posts it "+tt.name, func(t *testing.T) {
+		t.Run("C-2A L-12: what is wrong with a request is on a page, whose button posts it "+tt.name, func(t *testing.T) {
 			e := e.For(t)
 			r := request(e, tt.client, tt.uri)
 			r.Values.Del("code_challenge")

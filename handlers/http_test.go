@@ -128,7 +128,7 @@ func TestCookies(t *testing.T) {
 		{"on an https issuer", "https://auth.example.org", "__Host-", true},
 	}
 	for _, tt := range tests {
-		t.Run("L-22: "+tt.name+" the cookies are "+tt.prefix+"…, HttpOnly and SameSite=Lax", func(t *testing.T) {
+		t.Run("L-14 L-22: "+tt.name+" the cookies are "+tt.prefix+"…, HttpOnly and SameSite=Lax", func(t *testing.T) {
 			e := harness.Start(t, func(o *harness.Options) { o.Issuer = tt.issuer })
 			id, _ := e.Register(harness.WebClient)
 			begun := e.Get(authorizePath + "?" + e.NewRequest(id, harness.ScopeStable+"COOKIES").Values.Encode())
@@ -170,19 +170,21 @@ func throughProvider(e *harness.Env, start string, browser *http.Cookie) (back s
 func TestSessionCookieIsNew(t *testing.T) {
 	e := harness.Start(t)
 	id, _ := e.Register(harness.WebClient)
-	b := e.NewBrowser()
-	var values []string
-	for range 2 {
-		b.Consent(e.NewRequest(id, harness.ScopeStable+"FIXATION"), "alice")
-		for _, c := range b.Jar.Cookies(must(url.Parse(e.URL))) {
-			if c.Name == "keymaker_session" {
-				values = append(values, c.Value)
+	t.Run("L-22: the session's cookie is new at every sign-in", func(t *testing.T) {
+		b := e.For(t).NewBrowser()
+		var values []string
+		for range 2 {
+			b.Consent(e.NewRequest(id, harness.ScopeStable+"FIXATION"), "alice")
+			for _, c := range b.Jar.Cookies(must(url.Parse(e.URL))) {
+				if c.Name == "keymaker_session" {
+					values = append(values, c.Value)
+				}
 			}
 		}
-	}
-	if len(values) != 2 || values[0] == values[1] {
-		t.Errorf("L-22: the session's cookie was %q: it is new at every sign-in", values)
-	}
+		if len(values) != 2 || values[0] == values[1] {
+			t.Errorf("it was %q", values)
+		}
+	})
 }
 
 func TestHostIsNotBelieved(t *testing.T) {

@@ -174,48 +174,102 @@ func TestKeyRotation(t *testing.T) {
 			t.Cleanup(func() { _ = second.Close() })
 			servers = append(servers, second)
 		}
-		turn := func(after time.Duration) {
-			t.Helper()
+		turn := func(e *harness.Env, after time.Duration) {
+			e.T.Helper()
 			e.Clock.Advance(after)
 			turnKeys(e, servers...)
 			turnKeys(e, servers...)
 		}
-		turn(0)
+		turn(e, 0)
 		first := publishedKeys(e, "ES256")
 		if len(first) != 1 {
 			t.Fatalf("keys %v", first)
 		}
+		both, before := first, harness.Tokens{}
 
-		turn(6 * 24 * time.Hour)
-		both := publishedKeys(e, "ES256")
-		if len(both) != 2 || both[0] != first[0] {
-			t.Fatalf("F-34: a day before its time the next key is in the set once: %v", both)
-		}
-		before := e.LogIn("alice", "BEFORE")
-		if kid := kidOf(t, before.IDToken, "ES256"); kid != first[0] {
-			t.Error("F-34: the next key signs before its time")
-		}
+		t.Run("F-34: a day before its time the next key is published, once, and does not sign", func(t *testing.T) {
+			e := e.For(t)
+			turn(e, 6*24*time.Hour)
+			now := publishedKeys(e, "ES256")
+			if len(now) != 2 || now[0] != first[0] {
+				t.Fatalf("the keys are %v", now)
+			}
+			both = now
+			if kid := kidOf(t, e.LogIn("alice", "BEFORE").IDToken, "ES256"); kid != first[0] {
+				t.Errorf("%s signs", kid)
+			}
+		})
+		t.Run("F-34: at its time it signs, and what the one before has signed still verifies", func(t *testing.T) {
+			e := e.For(t)
+			e.Clock.Advance(24*time.Hour - time.Minute)
+			before = e.LogIn("alice", "BEFORE")
+			turn(e, time.Minute)
+			after := e.LogIn("alice", "AFTER")
+			if kid := kidOf(t, after.IDToken, "ES256"); kid != both[len(both)-1] {
+				t.Errorf("%s signs", kid)
+			}
+			for _, tokens := range []harness.Tokens{before, after} {
+				if _, err := verify(t, e, tokens.ClientID, tokens.IDToken); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		t.Run("F-34: the old key stays until the last token that it signed has expired, and then goes", func(t *testing.T) {
+			e := e.For(t)
+			turn(e, signing.TokenTTL-time.Minute-time.Second) // the last second of that token
+			if _, err := verify(t, e, before.ClientID, before.IDToken); err != nil {
+				t.Error(err)
+			}
+			turn(e, time.Hour)
+			if now := publishedKeys(e, "ES256"); len(now) != 1 || now[0] != both[len(both)-1] {
+				t.Errorf("the keys are %v", now)
+			}
+		})
+	})
+}
 
-		e.Clock.Advance(24*time.Hour - time.Minute)
-		before = e.LogIn("alice", "BEFORE")
-		turn(time.Minute)
-		after := e.LogIn("alice", "AFTER")
-		if kid := kidOf(t, after.IDToken, "ES256"); kid != both[1] {
-			t.Error("F-34: the next key does not sign at its time")
+// TestKeyCommands rotates the keys of a server that runs, by hand.
+func TestKeyCommands(t *testing.T) {
+	e := harness.Start(t)
+	old := e.LogIn("alice", "BYHAND")
+	first := publishedKeys(e, "ES256")
+	t.Run("F-34: keys rotate publishes the next key, which does not sign yet", func(t *testing.T) {
+		e := e.For(t)
+		run(e, "keys", "rotate")
+		turnKeys(e, e.Server)
+		if now := publishedKeys(e, "ES256"); len(now) != 2 || now[0] != first[0] {
+			t.Errorf("the keys are %v", now)
 		}
-		for name, tokens := range map[string]harness.Tokens{"before": before, "after": after} {
+		if kid := kidOf(t, e.LogIn("alice", "PUBLISHED").IDToken, "ES256"); kid != first[0] {
+			t.Errorf("%s signs", kid)
+		}
+	})
+	t.Run("F-34: keys rotate --now lets it sign, and what was signed before verifies", func(t *testing.T) {
+		e := e.For(t)
+		run(e, "keys", "rotate", "--now")
+		turnKeys(e, e.Server)
+		tokens := e.LogIn("alice", "ROTATED")
+		if now := publishedKeys(e, "ES256"); len(now) != 2 || kidOf(t, tokens.IDToken, "ES256") != now[1] {
+			t.Errorf("the keys are %v, and %s signs", now, kidOf(t, tokens.IDToken, "ES256"))
+		}
+		for _, tokens := range []harness.Tokens{old, tokens} {
 			if _, err := verify(t, e, tokens.ClientID, tokens.IDToken); err != nil {
-				t.Errorf("F-34: an ID token of %s the rotation: %v", name, err)
+				t.Error(err)
 			}
 		}
-
-		turn(signing.TokenTTL - time.Minute - time.Second) // the last second of the token of before
-		if _, err := verify(t, e, before.ClientID, before.IDToken); err != nil {
-			t.Errorf("F-34: an ID token that has not expired: %v", err)
+	})
+	t.Run("F-33 F-34: keys retire takes a key out of the set, and nothing that it signed verifies", func(t *testing.T) {
+		e := e.For(t)
+		run(e, "keys", "retire", first[0], "--yes")
+		turnKeys(e, e.Server)
+		if now := publishedKeys(e, "ES256"); len(now) != 1 || now[0] == first[0] {
+			t.Errorf("the keys are %v", now)
 		}
-		turn(time.Hour)
-		if now := publishedKeys(e, "ES256"); len(now) != 1 || now[0] != both[1] {
-			t.Errorf("F-34: when its last token has expired, the old key goes: %v", now)
+		if _, err := verify(t, e, old.ClientID, old.IDToken); err == nil {
+			t.Error("an ID token of a retired key verifies")
+		}
+		if _, err := verify(t, e, old.ClientID, e.LogIn("alice", "RETIRED").IDToken); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -355,6 +355,13 @@ func TestLogout(t *testing.T) {
 		gone(t, e, "ONE")
 		gone(t, e, "TWO")
 	})
+	t.Run("I-0E: so it does with an OAuth token, whatever a client says that it can bear", func(t *testing.T) {
+		e := e.For(t)
+		oauth, legacy := e.LogIn("alice", "ONE"), e.LogInLegacy("alice", "TWO")
+		harness.ExpectJSON(t, e.As(oauth.Access, http.MethodPost, logoutPath+"/all", `{"io.element.only_compat_is_fine":true}`), http.StatusOK)
+		expectDead(t, e, oauth.Access)
+		expectDead(t, e, legacy.Access)
+	})
 	t.Run("I-0E: the other devices stay at a plain logout", func(t *testing.T) {
 		e := e.For(t)
 		stays, leaves := e.LogIn("alice", "STAYS"), e.LogInLegacy("alice", "LEAVES")

@@ -145,6 +145,12 @@ func TestMetadataFields(t *testing.T) {
 		{"A-03d A-09: revocation_endpoint, on the issuer's scheme", func(t *testing.T) { endpoint(t, "revocation_endpoint", "/_tuwunel/oidc/revoke") }},
 		{"A-03e: registration_endpoint", func(t *testing.T) { endpoint(t, "registration_endpoint", "/_tuwunel/oidc/registration") }},
 		{"A-03f: response_types_supported", func(t *testing.T) { list(t, "response_types_supported", "code") }},
+		{"A-03f A-03g L-16: the password and the implicit grant are not offered, nor is any response type but code", func(t *testing.T) {
+			grants := strs(doc["grant_types_supported"])
+			if len(grants) == 0 || slices.Contains(grants, "password") || slices.Contains(grants, "implicit") || !slices.Equal(strs(doc["response_types_supported"]), []string{"code"}) {
+				t.Errorf("grant_types_supported is %v, response_types_supported %v", grants, doc["response_types_supported"])
+			}
+		}},
 		{"A-03g A-03l: the device grant and its endpoint are offered together or not at all", func(t *testing.T) {
 			grants := strs(doc["grant_types_supported"])
 			if !slices.Contains(grants, "authorization_code") || !slices.Contains(grants, "refresh_token") {

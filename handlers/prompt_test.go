@@ -22,7 +22,7 @@ func TestPromptNone(t *testing.T) {
 		return r
 	}
 	b.Approve(e.NewRequest(used, harness.ScopeStable+"SILENT"), "alice")
-	t.Run("C-2A C-41: for a client that nobody uses it is a page, not a redirect", func(t *testing.T) {
+	t.Run("C-2A C-41 L-12: for a client that nobody uses it is a page, not a redirect", func(t *testing.T) {
 		e := e.For(t)
 		r := silent(e, unused)
 		expectReturn(t, e, e.NewBrowser().Authorize(r), r, "login_required")

@@ -261,7 +261,7 @@ func TestRefreshTokenLife(t *testing.T) {
 	}{
 		{"D-28: by default a refresh token never expires", "", 10_000, true},
 		{"D-28: with refresh_token_ttl it is good within that time", "refresh_token_ttl = 3600", 1, true},
-		{"D-28: and not later", "refresh_token_ttl = 3600", 2, false},
+		{"D-28 L-17: and not later", "refresh_token_ttl = 3600", 2, false},
 		{"D-28: without refresh_token_idle_only it is good within that time", "refresh_token_ttl = 3600\nrefresh_token_idle_only = false", 1, true},
 	}
 	for _, tt := range tests {
@@ -282,7 +282,7 @@ func TestRefreshTokenLife(t *testing.T) {
 		name, global string
 		good         bool
 	}{
-		{"D-28: each use moves the end on", "refresh_token_ttl = 3600", true},
+		{"D-28 L-17: each use moves the end on", "refresh_token_ttl = 3600", true},
 		{"D-28: without refresh_token_idle_only it does not", "refresh_token_ttl = 3600\nrefresh_token_idle_only = false", false},
 	}
 	for _, tt := range ends {

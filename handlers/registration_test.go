@@ -131,6 +131,7 @@ func TestRegistrationEchoes(t *testing.T) {
 		{"B-23: token_endpoint_auth_method left out is none", map[string]any{"token_endpoint_auth_method": nil}, nil},
 		{"B-24: application_type left out is web", map[string]any{"application_type": nil}, nil},
 		{"B-25: a key set is of no use to a client that does not sign, and not echoed", map[string]any{"jwks": map[string]any{"keys": []any{}}}, nil},
+		{"B-26 F-31: id_token_signed_response_alg left out is ES256", map[string]any{"id_token_signed_response_alg": nil}, nil},
 		{"B-26: the algorithm of ID tokens", map[string]any{"id_token_signed_response_alg": "ES256"}, nil},
 		{
 			"B-27: where to go after a logout, and where to be told of one",
@@ -188,8 +189,8 @@ func TestRegistrationRefuses(t *testing.T) {
 		{"B-17: a localised logo on another host", m{"logo_uri#fr": "https://evil.net/"}, metadata},
 		{"B-18: no redirect_uris", m{"redirect_uris": nil}, redirectURI},
 		{"B-18: empty redirect_uris", m{"redirect_uris": []string{}}, redirectURI},
-		{"B-19: response types without code", m{"response_types": []string{"token"}}, metadata},
-		{"B-20: no grant type that is served", m{"grant_types": []string{"password"}}, metadata},
+		{"B-19 L-16: response types without code", m{"response_types": []string{"token"}}, metadata},
+		{"B-20 L-16: no grant type that is served", m{"grant_types": []string{"password", "implicit"}}, metadata},
 		{"B-23: an authentication method that is not served", m{"token_endpoint_auth_method": "client_secret_jwt"}, metadata},
 		{"B-25: private_key_jwt without keys", m{"token_endpoint_auth_method": "private_key_jwt"}, metadata},
 		{"B-25: private_key_jwt with keys that are at another host", m{"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "https://example.net/jwks"}, metadata},

@@ -131,7 +131,7 @@ func TestConsentIsRemembered(t *testing.T) {
 			b.Decide(page, "cancel")
 		}
 	})
-	t.Run("C-2A: for a client that nobody uses prompt=none is a page, not a redirect", func(t *testing.T) {
+	t.Run("C-2A L-12: for a client that nobody uses prompt=none is a page, not a redirect", func(t *testing.T) {
 		e := e.For(t)
 		r := other.request(e, "openid", "prompt", "none")
 		expectReturn(t, e, b.Authorize(r), r, "consent_required")

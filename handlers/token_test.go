@@ -135,7 +135,7 @@ func TestTokenErrors(t *testing.T) {
 		{"D-03: an unknown client", with(g.values(), "client_id", "nobody"), 401, "invalid_client"},
 		{"D-03: an unknown grant", with(g.values(), "grant_type", "urn:example:grant"), 400, "unsupported_grant_type"},
 		{"D-03: two grants in one", with(g.values(), "grant_type", "authorization_code refresh_token"), 400, "unsupported_grant_type"},
-		{"D-42: the password grant", url.Values{"grant_type": {"password"}, "username": {"alice"}, "password": {"x"}, "client_id": {id}}, 400, "unsupported_grant_type"},
+		{"D-42 L-16: the password grant", url.Values{"grant_type": {"password"}, "username": {"alice"}, "password": {"x"}, "client_id": {id}}, 400, "unsupported_grant_type"},
 		{"D-41: client credentials of a public client", url.Values{"grant_type": {"client_credentials"}, "client_id": {id}}, 400, "unauthorized_client"},
 		{"D-40: a client that is not registered for the device grant", url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:device_code"}, "device_code": {"x"}, "client_id": {id}}, 400, "unauthorized_client"},
 		{"D-03: no refresh_token", url.Values{"grant_type": {"refresh_token"}, "client_id": {id}}, 400, "invalid_request"},
