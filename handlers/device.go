@@ -147,6 +147,10 @@ func (s *Server) answerDevice(w http.ResponseWriter, r *http.Request) {
 		s.forged(w, r)
 		return
 	}
+	if d.approved && r.PostForm.Get(templates.FieldOwnDevice) != templates.OwnDevice {
+		s.trouble(w, r, errMalformed)
+		return
+	}
 	if d.approved && s.mayApprove(w, r, *pending.Login) {
 		return
 	}

@@ -96,6 +96,29 @@ func TestDeviceApproval(t *testing.T) {
 			expectPage(t, page, http.StatusOK, says)
 		}
 	})
+	t.Run("G-10: only whoever says that the device is their own can approve, and anybody cancel", func(t *testing.T) {
+		e := e.For(t)
+		for decision, want := range map[string]struct {
+			status int
+			code   string
+		}{"approve": {http.StatusBadRequest, "authorization_pending"}, "cancel": {http.StatusOK, "access_denied"}} {
+			e.Clock.Advance(time.Minute) // each look is a try
+			d := begin(e)
+			b := e.NewBrowser()
+			page := enter(e, b, d.userCode, "alice")
+			expectPage(t, page, http.StatusOK, "This is my device, and it shows this code.")
+			action, values := b.Fields(page)
+			values.Set("decision", decision)
+			for _, own := range []string{"", "no"} {
+				if decision == "cancel" && own == "no" {
+					continue // it is answered
+				}
+				values.Set("own_device", own)
+				expectPage(t, b.Post(page, action, values), want.status, "")
+			}
+			harness.ExpectOAuthError(t, d.poll(e), http.StatusBadRequest, want.code)
+		}
+	})
 	t.Run("G-10 C-60: opening the page again grants nothing, and neither does the link of somebody who has signed in", func(t *testing.T) {
 		e := e.For(t)
 		d := begin(e)
@@ -129,6 +152,7 @@ func TestDeviceApproval(t *testing.T) {
 	})
 	t.Run("G-24 G-28: another client gets nothing of a grant that was just redeemed", func(t *testing.T) {
 		e := e.For(t)
+		e.Clock.Advance(time.Minute)
 		d := begin(e)
 		b := e.NewBrowser()
 		b.Decide(enter(e, b, d.userCode, "alice"), "approve")

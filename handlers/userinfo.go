@@ -23,7 +23,7 @@ func (s *Server) userinfo(w http.ResponseWriter, r *http.Request) {
 	}
 	if token == "" {
 		w.Header().Set("WWW-Authenticate", "Bearer")
-		writeJSON(w, http.StatusUnauthorized, map[string]string{"error": "invalid_request", "error_description": "There is no access token."})
+		writeJSON(w, http.StatusUnauthorized, struct{}{}) // RFC 6750 §3.1: without a token there is no error code
 		return
 	}
 	info, signed, err := s.claims(r, token)

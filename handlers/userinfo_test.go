@@ -184,6 +184,9 @@ func TestUserinfoToken(t *testing.T) {
 			if got := a.Header.Get("WWW-Authenticate"); got != tt.challenge {
 				t.Errorf("WWW-Authenticate is %q, want %q", got, tt.challenge)
 			}
+			if tt.challenge == "Bearer" && a.JSON()["error"] != nil {
+				t.Errorf("there is an error code: %s", a.Body)
+			}
 		})
 	}
 }

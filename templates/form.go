@@ -6,9 +6,15 @@ const (
 	FieldRequest  = "oidc_req_id"
 	FieldDecision = "decision"
 	FieldUserCode = "user_code"
+	// FieldOwnDevice says that the device is the person's own: OwnDevice.
+	FieldOwnDevice = "own_device"
 
 	DecisionApprove = "approve"
 	DecisionCancel  = "cancel"
+
+	// OwnDevice is what FieldOwnDevice must have for an approval (conformance
+	// G-10). A browser asks for it before it sends the form.
+	OwnDevice = "yes"
 )
 
 // A Form is sent by POST when a person presses one of the two buttons; which
