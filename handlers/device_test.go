@@ -178,6 +178,13 @@ func TestDevicePoll(t *testing.T) {
 			e.Clock.Advance(time.Minute)
 			want(e, d.poll(e), "expired_token")
 		}},
+		{"G-23: expired, and no less so when what is old is swept away", func(e *harness.Env, d deviceFlow) {
+			e.Clock.Advance(20*time.Minute + 23*time.Hour)
+			if _, err := e.Server.Store().Sweep(e.T.Context()); err != nil {
+				e.T.Fatal(err)
+			}
+			want(e, d.poll(e), "expired_token")
+		}},
 		{"G-23: expired after the approval", func(e *harness.Env, d deviceFlow) {
 			decide(e, d, "approve")
 			e.Clock.Advance(20 * time.Minute)
@@ -199,6 +206,16 @@ func TestDevicePoll(t *testing.T) {
 			want(e, d.poll(e), "invalid_grant")
 			d.clientID = mine
 			expectStatus(e, d.poll(e), http.StatusOK)
+		}},
+		{"G-24 D-61: of a client with a secret, without it", func(e *harness.Env, _ deviceFlow) {
+			id, password := e.Register(strings.Replace(deviceOnly, `"none"`, `"client_secret_post"`, 1))
+			secret := url.Values{"client_id": {id}, "client_secret": {password}}
+			a := e.Form(deviceAuthorizationPath, with(secret, "scope", harness.ScopeStable+"SECRETIVETV"))
+			expectStatus(e, a, http.StatusOK)
+			d := deviceFlow{clientID: id, code: a.Text("device_code"), userCode: a.Text("user_code")}
+			decide(e, d, "approve")
+			harness.ExpectOAuthError(e.T, d.poll(e), http.StatusUnauthorized, "invalid_client")
+			harness.ExpectJSON(e.T, e.Form(tokenPath, with(d.values(), "client_secret", password)), http.StatusOK)
 		}},
 		{"G-25: no device_code", func(e *harness.Env, d deviceFlow) {
 			d.code = ""
@@ -222,6 +239,15 @@ func TestDevicePoll(t *testing.T) {
 			e.Clock.Advance(time.Second)
 			want(e, d.poll(e), "invalid_grant")
 			e.MustRefresh(d.clientID, first.Text("refresh_token"))
+		}},
+		{"G-28: the same tokens after a restart", func(e *harness.Env, d deviceFlow) {
+			decide(e, d, "approve")
+			first := d.poll(e)
+			expectStatus(e, first, http.StatusOK)
+			e.Restart()
+			if again := d.poll(e); again.Text("access_token") != first.Text("access_token") || again.Text("refresh_token") != first.Text("refresh_token") {
+				e.T.Errorf("the answer was %s, then %s", first.Body, again.Body)
+			}
 		}},
 		{"G-28: no answer again once the refresh token was used", func(e *harness.Env, d deviceFlow) {
 			decide(e, d, "approve")
@@ -262,122 +288,6 @@ func TestDevicePoll(t *testing.T) {
 			}
 		})
 	})
-}
-
-func TestDevicePage(t *testing.T) {
-	const failed = "This code does not work."
-	tests := []struct {
-		name string
-		do   func(t *testing.T, e *harness.Env, d deviceFlow)
-	}{
-		{"G-10: the consent names the client, the code and where it came from", func(t *testing.T, e *harness.Env, d deviceFlow) {
-			page := enter(e, e.NewBrowser(), d.userCode, "alice").Text()
-			for _, part := range []string{"My TV", "example.com", d.userCode, "127.0.0.1", "Go-http-client", qrDevice, "@alice:example.org"} {
-				if !strings.Contains(page, part) {
-					t.Errorf("%q is not on the page:\n%s", part, page)
-				}
-			}
-		}},
-		{"G-10: the complete link fills the code in, and does nothing else", func(t *testing.T, e *harness.Env, d deviceFlow) {
-			page := e.NewBrowser().Visit(d.complete)
-			if page.Input("user_code") != d.userCode || !strings.Contains(page.HTML, `<form method="post"`) {
-				t.Errorf("the page is\n%s", page.HTML)
-			}
-			if a := d.poll(e); a.Text("error") != "authorization_pending" {
-				t.Errorf("the device got %s", a.Body)
-			}
-		}},
-		{"G-12: a code may be typed in any way", func(t *testing.T, e *harness.Env, d deviceFlow) {
-			typed := " " + strings.ToLower(strings.ReplaceAll(d.userCode, "-", " – ")) + " "
-			if page := enter(e, e.NewBrowser(), typed, "alice").Text(); !strings.Contains(page, d.userCode) {
-				t.Errorf("the page is %s", page)
-			}
-		}},
-		{"G-13: unknown, used and expired codes look alike, and only after the sign-in", func(t *testing.T, e *harness.Env, d deviceFlow) {
-			b := e.NewBrowser()
-			unknown := enter(e, b, "BBBB-BBBB", "alice")
-			b.Decide(enter(e, b, d.userCode, "alice"), "cancel")
-			used := enter(e, b, d.userCode, "alice")
-			late := begin(e)
-			e.Clock.Advance(20 * time.Minute)
-			expired := enter(e, b, late.userCode, "alice")
-			for _, p := range []harness.Page{unknown, used, expired} {
-				if p.StatusCode != http.StatusBadRequest || !strings.Contains(p.Text(), failed) || p.Text() != unknown.Text() {
-					t.Errorf("status %d: %s", p.StatusCode, p.Text())
-				}
-			}
-		}},
-		{"what cannot be a code is asked for again", func(t *testing.T, e *harness.Env, _ deviceFlow) {
-			if p := enter(e, e.NewBrowser(), "AEIO-U123", "alice"); p.StatusCode != http.StatusBadRequest || !strings.Contains(p.Text(), failed) {
-				t.Errorf("status %d: %s", p.StatusCode, p.Text())
-			}
-		}},
-		{"L-06: the entry needs its own token", func(t *testing.T, e *harness.Env, d deviceFlow) {
-			b := e.NewBrowser()
-			p := b.Post(b.Visit(devicePagePath), devicePagePath, url.Values{"csrf_token": {"wrong"}, "user_code": {d.userCode}})
-			if p.StatusCode != http.StatusForbidden {
-				t.Errorf("status %d", p.StatusCode)
-			}
-		}},
-		{"L-06: the consent needs its own token", func(t *testing.T, e *harness.Env, d deviceFlow) {
-			b := e.NewBrowser()
-			page := enter(e, b, d.userCode, "alice")
-			action, values := b.Fields(page)
-			values.Set("decision", "approve")
-			values.Set("csrf_token", "wrong")
-			if p := b.Post(page, action, values); p.StatusCode != http.StatusForbidden {
-				t.Errorf("status %d", p.StatusCode)
-			}
-			if a := d.poll(e); a.Text("error") != "authorization_pending" {
-				t.Errorf("the device got %s", a.Body)
-			}
-		}},
-		{"L-07: another browser cannot answer", func(t *testing.T, e *harness.Env, d deviceFlow) {
-			b := e.NewBrowser()
-			page := enter(e, b, d.userCode, "alice")
-			action, values := b.Fields(page)
-			values.Set("decision", "approve")
-			if p := e.NewBrowser().Post(page, action, values); p.StatusCode != http.StatusForbidden {
-				t.Errorf("status %d", p.StatusCode)
-			}
-			if p := b.Post(page, action, values); p.StatusCode != http.StatusOK {
-				t.Errorf("in its own browser: status %d", p.StatusCode)
-			}
-		}},
-		{"G-14 G-15: of two people who answer the first one counts", func(t *testing.T, e *harness.Env, d deviceFlow) {
-			alice, bob := e.NewBrowser(), e.NewBrowser()
-			hers, his := enter(e, alice, d.userCode, "alice"), enter(e, bob, d.userCode, "bob")
-			alice.Decide(hers, "approve")
-			if p := bob.Decide(his, "approve"); p.StatusCode != http.StatusBadRequest || !strings.Contains(p.Text(), failed) {
-				t.Errorf("status %d: %s", p.StatusCode, p.Text())
-			}
-			if who := e.WhoAmI(d.poll(e).Text("access_token")); who.Text("user_id") != "@alice:example.org" {
-				t.Errorf("G-15: whoami: %s", who.Body)
-			}
-		}},
-		{"G-11: few codes can be tried", func(t *testing.T, e *harness.Env, d deviceFlow) {
-			b := e.NewBrowser()
-			for range 10 {
-				enter(e, b, "AAAA-AAAA", "alice")
-			}
-			p := enter(e, b, d.userCode, "alice")
-			if p.StatusCode != http.StatusTooManyRequests || p.Header.Get("Retry-After") != "6" {
-				t.Errorf("status %d, Retry-After %q", p.StatusCode, p.Header.Get("Retry-After"))
-			}
-			e.Clock.Advance(6 * time.Second)
-			if p := enter(e, b, d.userCode, "alice"); p.StatusCode != http.StatusOK {
-				t.Errorf("later: status %d", p.StatusCode)
-			}
-		}},
-	}
-	e := harness.Start(t)
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			e := e.For(t)
-			e.Clock.Advance(time.Minute) // the page lets codes be tried again
-			tt.do(t, e, begin(e))
-		})
-	}
 }
 
 func TestDeviceGrantSwitchedOff(t *testing.T) {

@@ -70,6 +70,122 @@ func TestDeviceGrantIgnores(t *testing.T) {
 	}
 }
 
+func TestDevicePage(t *testing.T) {
+	const failed = "This code does not work."
+	tests := []struct {
+		name string
+		do   func(t *testing.T, e *harness.Env, d deviceFlow)
+	}{
+		{"G-10: the consent names the client, the code and where it came from", func(t *testing.T, e *harness.Env, d deviceFlow) {
+			page := enter(e, e.NewBrowser(), d.userCode, "alice").Text()
+			for _, part := range []string{"My TV", "example.com", d.userCode, "127.0.0.1", "Go-http-client", qrDevice, "@alice:example.org"} {
+				if !strings.Contains(page, part) {
+					t.Errorf("%q is not on the page:\n%s", part, page)
+				}
+			}
+		}},
+		{"G-10: the complete link fills the code in, and does nothing else", func(t *testing.T, e *harness.Env, d deviceFlow) {
+			page := e.NewBrowser().Visit(d.complete)
+			if page.Input("user_code") != d.userCode || !strings.Contains(page.HTML, `<form method="post"`) {
+				t.Errorf("the page is\n%s", page.HTML)
+			}
+			if a := d.poll(e); a.Text("error") != "authorization_pending" {
+				t.Errorf("the device got %s", a.Body)
+			}
+		}},
+		{"G-12: a code may be typed in any way", func(t *testing.T, e *harness.Env, d deviceFlow) {
+			typed := " " + strings.ToLower(strings.ReplaceAll(d.userCode, "-", " – ")) + " "
+			if page := enter(e, e.NewBrowser(), typed, "alice").Text(); !strings.Contains(page, d.userCode) {
+				t.Errorf("the page is %s", page)
+			}
+		}},
+		{"G-13: unknown, used and expired codes look alike, and only after the sign-in", func(t *testing.T, e *harness.Env, d deviceFlow) {
+			b := e.NewBrowser()
+			unknown := enter(e, b, "BBBB-BBBB", "alice")
+			b.Decide(enter(e, b, d.userCode, "alice"), "cancel")
+			used := enter(e, b, d.userCode, "alice")
+			late := begin(e)
+			e.Clock.Advance(20 * time.Minute)
+			expired := enter(e, b, late.userCode, "alice")
+			for _, p := range []harness.Page{unknown, used, expired} {
+				if p.StatusCode != http.StatusBadRequest || !strings.Contains(p.Text(), failed) || p.Text() != unknown.Text() {
+					t.Errorf("status %d: %s", p.StatusCode, p.Text())
+				}
+			}
+		}},
+		{"what cannot be a code is asked for again", func(t *testing.T, e *harness.Env, _ deviceFlow) {
+			if p := enter(e, e.NewBrowser(), "AEIO-U123", "alice"); p.StatusCode != http.StatusBadRequest || !strings.Contains(p.Text(), failed) {
+				t.Errorf("status %d: %s", p.StatusCode, p.Text())
+			}
+		}},
+		{"L-06: the entry needs its own token", func(t *testing.T, e *harness.Env, d deviceFlow) {
+			b := e.NewBrowser()
+			p := b.Post(b.Visit(devicePagePath), devicePagePath, url.Values{"csrf_token": {"wrong"}, "user_code": {d.userCode}})
+			if p.StatusCode != http.StatusForbidden {
+				t.Errorf("status %d", p.StatusCode)
+			}
+		}},
+		{"L-06: the consent needs its own token", func(t *testing.T, e *harness.Env, d deviceFlow) {
+			b := e.NewBrowser()
+			page := enter(e, b, d.userCode, "alice")
+			action, values := b.Fields(page)
+			values.Set("decision", "approve")
+			values.Set("csrf_token", "wrong")
+			if p := b.Post(page, action, values); p.StatusCode != http.StatusForbidden {
+				t.Errorf("status %d", p.StatusCode)
+			}
+			if a := d.poll(e); a.Text("error") != "authorization_pending" {
+				t.Errorf("the device got %s", a.Body)
+			}
+		}},
+		{"L-07: another browser cannot answer", func(t *testing.T, e *harness.Env, d deviceFlow) {
+			b := e.NewBrowser()
+			page := enter(e, b, d.userCode, "alice")
+			action, values := b.Fields(page)
+			values.Set("decision", "approve")
+			if p := e.NewBrowser().Post(page, action, values); p.StatusCode != http.StatusForbidden {
+				t.Errorf("status %d", p.StatusCode)
+			}
+			if p := b.Post(page, action, values); p.StatusCode != http.StatusOK {
+				t.Errorf("in its own browser: status %d", p.StatusCode)
+			}
+		}},
+		{"G-14 G-15: of two people who answer the first one counts", func(t *testing.T, e *harness.Env, d deviceFlow) {
+			alice, bob := e.NewBrowser(), e.NewBrowser()
+			hers, his := enter(e, alice, d.userCode, "alice"), enter(e, bob, d.userCode, "bob")
+			alice.Decide(hers, "approve")
+			if p := bob.Decide(his, "approve"); p.StatusCode != http.StatusBadRequest || !strings.Contains(p.Text(), failed) {
+				t.Errorf("status %d: %s", p.StatusCode, p.Text())
+			}
+			if who := e.WhoAmI(d.poll(e).Text("access_token")); who.Text("user_id") != "@alice:example.org" {
+				t.Errorf("G-15: whoami: %s", who.Body)
+			}
+		}},
+		{"G-11: few codes can be tried", func(t *testing.T, e *harness.Env, d deviceFlow) {
+			b := e.NewBrowser()
+			for range 10 {
+				enter(e, b, "AAAA-AAAA", "alice")
+			}
+			p := enter(e, b, d.userCode, "alice")
+			if p.StatusCode != http.StatusTooManyRequests || p.Header.Get("Retry-After") != "6" {
+				t.Errorf("status %d, Retry-After %q", p.StatusCode, p.Header.Get("Retry-After"))
+			}
+			e.Clock.Advance(6 * time.Second)
+			if p := enter(e, b, d.userCode, "alice"); p.StatusCode != http.StatusOK {
+				t.Errorf("later: status %d", p.StatusCode)
+			}
+		}},
+	}
+	e := harness.Start(t)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e := e.For(t)
+			e.Clock.Advance(time.Minute) // the page lets codes be tried again
+			tt.do(t, e, begin(e))
+		})
+	}
+}
+
 func TestDeviceApproval(t *testing.T) {
 	e := harness.Start(t)
 	t.Run("G-10 G-13: before the sign-in nobody learns what a code is for, or whether it is one", func(t *testing.T) {

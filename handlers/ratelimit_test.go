@@ -166,27 +166,29 @@ func TestNothingOfASessionIsLimited(t *testing.T) {
 		e.Form(tokenPath, url.Values{"grant_type": {"authorization_code"}, "code": {"wrong"}, "client_id": {tokens.ClientID}, "code_verifier": {"x"}})
 	}
 	const flood = 50
-	requests := []struct {
+	type request struct {
 		name string
 		do   func(e *harness.Env) harness.Answer
-	}{
-		{"D-03: refresh", func(e *harness.Env) harness.Answer {
+	}
+	requests := []request{
+		{"D-03 L-21: refresh", func(e *harness.Env) harness.Answer {
 			a := e.Refresh(tokens.ClientID, tokens.Refresh)
 			tokens.Refresh, tokens.Access = a.Text("refresh_token"), a.Text("access_token")
 			return a
 		}},
-		{"F-09: introspection", func(e *harness.Env) harness.Answer { return e.Introspect(tokens.Access) }},
-		{"A-08: metadata", func(e *harness.Env) harness.Answer { return e.Get(metadataPath) }},
-		{"A-08: OpenID discovery", func(e *harness.Env) harness.Answer { return e.Get(discoveryPath) }},
-		{"F-33: the key set", func(e *harness.Env) harness.Answer { return e.Get(jwksPath) }},
-		{"F-20: userinfo", func(e *harness.Env) harness.Answer { return e.As(tokens.Access, http.MethodGet, userinfoPath, "") }},
-		{"K-12: whoami", func(e *harness.Env) harness.Answer { return e.WhoAmI(tokens.Access) }},
-		{"E-12: revocation", func(e *harness.Env) harness.Answer {
+		{"F-09 L-21: introspection", func(e *harness.Env) harness.Answer { return e.Introspect(tokens.Access) }},
+		{"F-33 L-21: the key set", func(e *harness.Env) harness.Answer { return e.Get(jwksPath) }},
+		{"F-20 L-21: userinfo", func(e *harness.Env) harness.Answer { return e.As(tokens.Access, http.MethodGet, userinfoPath, "") }},
+		{"K-12 L-21: whoami", func(e *harness.Env) harness.Answer { return e.WhoAmI(tokens.Access) }},
+		{"E-12 L-21: revocation", func(e *harness.Env) harness.Answer {
 			return e.Form(revokePath, url.Values{"token": {"what was never a token"}})
 		}},
 	}
+	for _, path := range append([]string{"/_matrix/client/versions", loginPath}, metadataPaths...) {
+		requests = append(requests, request{"A-08 L-21: " + path, func(e *harness.Env) harness.Answer { return e.Get(path) }})
+	}
 	for _, r := range requests {
-		t.Run(r.name+" is never limited (L-21)", func(t *testing.T) {
+		t.Run(r.name+" is never limited", func(t *testing.T) {
 			e := e.For(t)
 			for range flood {
 				if a := r.do(e); a.Status != http.StatusOK || a.JSON() == nil {
