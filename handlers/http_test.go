@@ -1,6 +1,7 @@
 package handlers_test
 
 import (
+	entities "html"
 	"net/http"
 	"net/url"
 	"path"
@@ -77,6 +78,11 @@ func TestPagesAreProtected(t *testing.T) {
 		{"an answered request", "GET", answered.Request.URL.RequestURI(), 409},
 		{"a form without its token", "POST", completePath, 400},
 		{"the legacy confirmation", "GET", confirm.Request.URL.RequestURI(), 200},
+		{"the page for a device's code", "GET", devicePagePath, 200},
+		{"a device's code without its token", "POST", devicePagePath, 403},
+		{"the question for a device that is not there", "GET", devicePagePath + "/consent?oidc_req_id=x", 400},
+		{"the account", "GET", "/_tuwunel/oidc/account", 200},
+		{"logging out", "GET", endSessionPath, 200},
 		{"a page that is not there", "GET", "/nothing", 404},
 		{"the root", "GET", "/", 404},
 	}
@@ -211,6 +217,41 @@ func TestHostIsNotBelieved(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestNoParameterLeadsAway(t *testing.T) {
+	e := harness.Start(t)
+	id, _ := e.Register(harness.WebClient)
+	b := e.NewBrowser()
+	b.Consent(e.NewRequest(id, harness.ScopeStable+"AWAY"), "alice")
+	names := []string{"next", "post_login", "redirect", "redirect_to", "redirectUrl", "redirect_uri", "return_to", "continue", "url", "target_link_uri"}
+	for _, path := range []string{accountPath, devicePagePath, devicePagePath + "/consent", endSessionPath, authorizePath, completePath, confirmPath, callbackPath(e), "/", "/.well-known/change-password"} {
+		t.Run("L-02: "+path+" leads nowhere because of a parameter", func(t *testing.T) {
+			e := e.For(t)
+			for _, name := range names {
+				for _, to := range []string{"https://evil.net/", "//evil.net/", `/\evil.net/`, "https:evil.net"} {
+					a := e.Do(http.MethodGet, path+"?"+url.Values{name: {to}}.Encode(), map[string]string{"Cookie": b.Cookie()}, "")
+					if a.Header.Get("X-Request-Id") == "" {
+						t.Errorf("%s=%s: status %d", name, to, a.Status)
+					}
+					for _, target := range targets(a) {
+						if strings.HasPrefix(target, to) || must(url.Parse(target)).Hostname() == "evil.net" {
+							t.Errorf("%s=%s: leads to %q", name, to, target)
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+// targets are where an answer sends a browser or lets a person go.
+func targets(a harness.Answer) []string {
+	all := []string{a.Header.Get("Location"), a.Header.Get("Refresh")}
+	for _, match := range regexp.MustCompile(`(?:href|action|src|formaction)="([^"]*)"`).FindAllSubmatch(a.Body, -1) {
+		all = append(all, entities.UnescapeString(string(match[1])))
+	}
+	return all
 }
 
 func TestRequestIDs(t *testing.T) {

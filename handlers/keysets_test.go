@@ -123,7 +123,7 @@ func TestPublishedKeysOfStrangers(t *testing.T) {
 	})
 	s.id, _ = e.Register(metadataOf(t, map[string]any{"client_uri": nil, "token_endpoint_auth_method": "private_key_jwt",
 		"jwks_uri": strings.Replace(p.URL, "http://127.0.0.1", "https://localhost", 1) + "/jwks"}))
-	t.Run("D-61: a client cannot have the server connect to its own machine", func(t *testing.T) {
+	t.Run("D-61 L-23: a client cannot have the server connect to its own machine", func(t *testing.T) {
 		e := e.For(t)
 		a := e.Form(introspectPath, asserted(url.Values{"token": {"x"}}, s.sign(e, nil)))
 		harness.ExpectOAuthError(t, a, http.StatusServiceUnavailable, "temporarily_unavailable")
