@@ -107,6 +107,7 @@ func TestLockedAccount(t *testing.T) {
 	t.Run("C-67 G-10: nor is a device let in that the user was asked about before", func(t *testing.T) {
 		e := e.For(t)
 		expectPage(t, b.Decide(question, "approve"), http.StatusForbidden, "Your account is locked")
+		expectPage(t, enter(e, e.NewBrowser(), asked.userCode, "alice"), http.StatusForbidden, "Your account is locked")
 		harness.ExpectOAuthError(t, asked.poll(e), http.StatusBadRequest, "authorization_pending")
 	})
 	t.Run("C-67: a sign-in ends on a page that says so, with a way back to the client", func(t *testing.T) {
@@ -288,13 +289,18 @@ func TestEndedByAnAdministrator(t *testing.T) {
 	e := harness.Start(t)
 	tokens, legacy, bob := e.LogIn("alice", "FIRST"), e.LogInLegacy("alice", "SECOND"), e.LogIn("bob", "BOBS")
 	flight := approved(e, tokens.ClientID, harness.ScopeStable+"FLIGHT")
+	loginToken, tv := e.LoginToken(e.NewBrowser(), "alice"), approvedDevice(e, "alice")
 	admin(e, "user", "end-sessions", "alice", "--yes")
-	t.Run("D-2B: the tokens of sessions that an administrator ended are dead, and a login on its way too", func(t *testing.T) {
+	t.Run("D-2B F-03: the tokens of sessions that an administrator ended are dead, and a login on its way too", func(t *testing.T) {
 		e := e.For(t)
 		expectDead(t, e, tokens.Access)
 		expectDead(t, e, legacy.Access)
+		expectInactive(t, e.Introspect(tokens.Access))
+		expectInactive(t, e.Introspect(legacy.Access))
 		expectInvalidGrant(t, e.Refresh(tokens.ClientID, tokens.Refresh))
 		expectInvalidGrant(t, e.Exchange(flight.Request, flight.code))
+		expectInvalidGrant(t, tv.poll(e))
+		harness.ExpectMatrixError(t, withToken(e, loginToken), http.StatusForbidden, "M_FORBIDDEN")
 		expectAlive(t, e, bob.Access)
 	})
 	t.Run("D-2B: the user logs in again", func(t *testing.T) {

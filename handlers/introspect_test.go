@@ -318,6 +318,19 @@ func TestIntrospectionAsSynapse(t *testing.T) {
 			t.Errorf("%s, %v, %v", response.Proto, answer, err)
 		}
 	})
+	for name, header := range map[string]map[string]string{
+		"without the header of its device id": {"Content-Type": form, "Accept": "application/json"},
+		"with a charset":                      {"Content-Type": form + "; charset=utf-8", "X-MAS-Supports-Device-Id": "1"},
+	} {
+		t.Run("F-02 F-04: "+name+" it is answered alike", func(t *testing.T) {
+			e := e.For(t)
+			header["Authorization"] = "Bearer " + harness.HomeserverSecret
+			a := e.Do(http.MethodPost, synapsePath, header, url.Values{"token": {tokens.Access}, "token_type_hint": {"access_token"}}.Encode())
+			if harness.ExpectJSON(t, a, http.StatusOK); a.JSON()["active"] != true || a.Text("device_id") != "AAABBBCCCDDD" {
+				t.Errorf("the answer is %s", a.Body)
+			}
+		})
+	}
 	t.Run("F-06 E-04: a session that ended is inactive in the very next answer", func(t *testing.T) {
 		e := e.For(t)
 		expectStatus(e, e.Form(revokePath, url.Values{"token": {tokens.Refresh}}), 200)
