@@ -25,10 +25,10 @@ func TestUserinfo(t *testing.T) {
 		want        []string
 	}{
 		{"F-23 F-24: openid alone gives the subject and nothing else", "openid", []string{"sub"}},
-		{"F-25: profile gives the names", "openid profile", []string{"name", "preferred_username", "sub", "updated_at"}},
+		{"F-25: profile gives the names", "openid profile", []string{"mxid", "name", "preferred_username", "sub", "updated_at", "username"}},
 		{"F-25: email gives the address", "openid email", []string{"email", "email_verified", "sub"}},
 		{"F-25: beside a device nothing changes", "openid profile email " + harness.ScopeStable + "AAABBBCCCDDD",
-			[]string{"email", "email_verified", "name", "preferred_username", "sub", "updated_at"}},
+			[]string{"email", "email_verified", "mxid", "name", "preferred_username", "sub", "updated_at", "username"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -43,7 +43,7 @@ func TestUserinfo(t *testing.T) {
 			if got := claimsOf(t, tokens.IDToken)["sub"]; a.Text("sub") != "@alice:example.org" || got != a.Text("sub") {
 				t.Errorf("sub is %q, and %v in the ID token", a.Text("sub"), got)
 			}
-			for name, v := range map[string]string{"name": "Alice Liddell", "preferred_username": "alice", "email": "alice@example.org"} {
+			for name, v := range map[string]string{"name": "Alice Liddell", "preferred_username": "alice", "username": "alice", "mxid": "@alice:example.org", "email": "alice@example.org"} {
 				if slices.Contains(tt.want, name) && a.Text(name) != v {
 					t.Errorf("%s is %q, want %q", name, a.Text(name), v)
 				}
@@ -76,8 +76,8 @@ func TestUserinfoWithoutValues(t *testing.T) {
 	})
 	id, _ := e.Register(harness.WebClient)
 	for user, want := range map[string][]string{
-		"bob":   {"name", "preferred_username", "sub", "updated_at"}, // whose address nobody has verified
-		"carol": {"preferred_username", "sub", "updated_at"},
+		"bob":   {"mxid", "name", "preferred_username", "sub", "updated_at", "username"}, // whose address nobody has verified
+		"carol": {"mxid", "preferred_username", "sub", "updated_at", "username"},
 	} {
 		t.Run("F-24 F-25: what is not known of "+user+" is left out, and is not null", func(t *testing.T) {
 			e := e.For(t)

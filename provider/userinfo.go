@@ -15,6 +15,8 @@ type UserInfo struct {
 	Subject           string `json:"sub"`
 	Name              string `json:"name,omitempty"`
 	PreferredUsername string `json:"preferred_username,omitempty"`
+	MXID              string `json:"mxid,omitempty"`       // as the subject; no claim of OpenID's
+	Username          string `json:"username,omitempty"`   // as PreferredUsername; no claim of OpenID's
 	UpdatedAt         int64  `json:"updated_at,omitempty"` // seconds
 	Email             string `json:"email,omitempty"`
 	EmailVerified     bool   `json:"email_verified,omitempty"`
@@ -35,6 +37,7 @@ func (p *Provider) UserInfo(ctx context.Context, c *Caller) (UserInfo, error) {
 	if profile {
 		// Nothing of a user changes after it was made.
 		info.Name, info.PreferredUsername, info.UpdatedAt = user.DisplayName, user.Localpart, user.CreatedAt.Unix()
+		info.MXID, info.Username = info.Subject, info.PreferredUsername
 	}
 	if email && user.Email != "" {
 		// No other address is kept than one that the identity provider vouched for.
