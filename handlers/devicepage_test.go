@@ -84,6 +84,19 @@ func TestDevicePage(t *testing.T) {
 				}
 			}
 		}},
+		{"G-10 L-15 L-23: what it says of the device is what a proxy saw, and text", func(t *testing.T, e *harness.Env, d deviceFlow) {
+			a := e.Do(http.MethodPost, deviceAuthorizationPath, map[string]string{
+				"Content-Type": form, "X-Forwarded-For": "198.51.100.1, 203.0.113.9", "User-Agent": "<script>alert(1)</script> \u202etxet " + strings.Repeat("x", 5000),
+			}, url.Values{"client_id": {d.clientID}, "scope": {harness.ScopeStable + "PROXIEDTV"}}.Encode())
+			expectStatus(e, a, http.StatusOK)
+			page := enter(e, e.NewBrowser(), a.Text("user_code"), "alice")
+			if text := page.Text(); !strings.Contains(text, "203.0.113.9") || strings.Contains(text, "198.51.100.1") || !strings.Contains(text, "<script>alert(1)</script> txet x") {
+				t.Errorf("the page is\n%s", text)
+			}
+			if page.Has("script") || strings.Contains(page.HTML, "\u202e") || strings.Contains(page.HTML, strings.Repeat("x", 201)) {
+				t.Errorf("the page is\n%s", page.HTML)
+			}
+		}},
 		{"G-10: the complete link fills the code in, and does nothing else", func(t *testing.T, e *harness.Env, d deviceFlow) {
 			page := e.NewBrowser().Visit(d.complete)
 			if page.Input("user_code") != d.userCode || !strings.Contains(page.HTML, `<form method="post"`) {

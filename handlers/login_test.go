@@ -56,6 +56,14 @@ func TestLoginFlows(t *testing.T) {
 		{"I-02: name and icon are the administrator's, the brand is in small letters",
 			func(o *harness.Options) { o.Provider = fmt.Sprintf("name = \"The <Demo>\"\nicon = %q", icon) },
 			sso(map[string]any{"identity_providers": []any{map[string]any{"id": "keymaker", "name": "The <Demo>", "brand": "demo", "icon": icon}}})},
+		{"I-02: an icon that is no mxc URI and a brand that is no identifier are left out",
+			func(o *harness.Options) {
+				o.Provider = `icon = "https://example.org/icon.png"`
+				o.Extra = "[[global.identity_provider]]\nbrand = \"Example Inc.\"\nclient_id = \"other\"\nissuer_url = \"https://other.invalid\"\n"
+			},
+			sso(map[string]any{"identity_providers": []any{
+				map[string]any{"id": "keymaker", "name": "Demo", "brand": "demo"}, map[string]any{"id": "other", "name": "Example Inc."},
+			}})},
 		{"I-01: the administrator may prefer the legacy login", func(o *harness.Options) { o.Global = "oidc_aware_preferred = false" }, sso(both(false))},
 		{"I-01: without the OAuth server nothing is said of it", func(o *harness.Options) { o.NoWellKnown = true }, sso(both(nil))},
 	}

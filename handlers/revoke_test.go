@@ -109,7 +109,7 @@ func TestRevocationOfNothing(t *testing.T) {
 	e := harness.Start(t)
 	revoked := e.LogIn("alice", "AAABBBCCCDDD")
 	expectRevoked(t, e.Form(revokePath, url.Values{"token": {revoked.Access}}))
-	pending := approved(e, revoked.ClientID, harness.ScopeStable+"CODEDEVICE")
+	pending, tv := approved(e, revoked.ClientID, harness.ScopeStable+"CODEDEVICE"), approvedDevice(e, "alice")
 	tests := []struct{ name, token string }{
 		{"E-06: an unknown token", "kma_unknown"},
 		{"E-06: a malformed token", "\"\\ \u2028%s"},
@@ -118,6 +118,8 @@ func TestRevocationOfNothing(t *testing.T) {
 		{"E-06: a refresh token that was revoked", revoked.Refresh},
 		{"E-06: an ID token", revoked.IDToken},
 		{"E-06: a code", pending.code},
+		{"E-06: a device code", tv.code},
+		{"E-06: a user code", tv.userCode},
 		{"E-06: the homeserver's secret", harness.HomeserverSecret},
 	}
 	for _, tt := range tests {
@@ -127,8 +129,9 @@ func TestRevocationOfNothing(t *testing.T) {
 			})
 		}
 	}
-	t.Run("E-06: the code that was sent is still good", func(t *testing.T) {
+	t.Run("E-06: the codes that were sent are still good", func(t *testing.T) {
 		harness.ExpectJSON(t, e.For(t).Form(tokenPath, pending.values()), http.StatusOK)
+		harness.ExpectJSON(t, tv.poll(e.For(t)), http.StatusOK)
 	})
 }
 
