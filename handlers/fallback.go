@@ -18,8 +18,13 @@ func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
 		})).ServeHTTP(w, r)
 		return
 	}
+	s.failAlone(w, r, templates.ReasonNotFound)
+}
+
+// failAlone shows an error page where no route has set the headers of a page.
+func (s *Server) failAlone(w http.ResponseWriter, r *http.Request, reason templates.Reason) {
 	s.pageHeaders(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonNotFound}, nil)
+		s.fail(w, r, templates.ErrorPage{Reason: reason}, nil)
 	})).ServeHTTP(w, r)
 }
 
@@ -37,7 +42,7 @@ func (s *Server) methodNotAllowed(w http.ResponseWriter, r *http.Request, known 
 	case known.kind == matrixAPI || isMatrix(r.URL.Path) && !strings.HasPrefix(known.path, callbackRoute):
 		s.matrixFailure(w, r, mxError(http.StatusMethodNotAllowed, "M_UNRECOGNIZED", "This endpoint does not have that method."))
 	case known.kind == page || known.kind == entry || known.kind == asset:
-		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonMethodNotAllowed}, nil)
+		s.failAlone(w, r, templates.ReasonMethodNotAllowed)
 	default:
 		writeJSON(w, http.StatusMethodNotAllowed, map[string]string{"error": "invalid_request", "error_description": "This endpoint does not have that method."})
 	}

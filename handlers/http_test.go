@@ -55,6 +55,16 @@ func expectPageHeaders(t *testing.T, h http.Header) {
 	}
 }
 
+// stylesheet is the path of what a page is set in.
+func stylesheet(t *testing.T, p harness.Page) string {
+	t.Helper()
+	found := regexp.MustCompile(`href="(/_tuwunel/oidc/assets/[^"]+\.css)"`).FindStringSubmatch(p.HTML)
+	if found == nil {
+		t.Fatalf("the page has no style sheet:\n%s", p.HTML)
+	}
+	return found[1]
+}
+
 func TestPagesAreProtected(t *testing.T) {
 	e := harness.Start(t)
 	id, _ := e.Register(harness.WebClient)
@@ -71,6 +81,7 @@ func TestPagesAreProtected(t *testing.T) {
 		{"the authorization's redirect", "GET", authorizePath + "?" + request.Values.Encode(), 303},
 		{"a refused authorization", "GET", authorizePath + "?client_id=nobody", 400},
 		{"an authorization by another method", "PUT", authorizePath, 405},
+		{"the style sheet by another method", "POST", stylesheet(t, consent), 405},
 		{"the redirect to the provider", "GET", ssoPath + "/" + e.IDP.ClientID + "?" + consent.Request.URL.RawQuery, 303},
 		{"an unknown provider", "GET", ssoPath + "/nobody", 404},
 		{"a callback of nobody's", "GET", callbackPath(e) + "?state=x", 400},
