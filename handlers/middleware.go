@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"keymaker/internal/secret"
+	"keymaker/internal/telemetry"
 	"keymaker/provider/errtext"
 )
 
@@ -105,7 +106,7 @@ func (s *Server) recoverPanics(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			if p := recover(); p != nil {
-				s.Logger.ErrorContext(r.Context(), "panic", "request", requestID(r), "panic", p, "stack", string(debug.Stack()))
+				s.Logger.ErrorContext(r.Context(), "panic", "request", requestID(r), telemetry.Panic(p), "stack", string(debug.Stack()))
 				http.Error(w, "", http.StatusInternalServerError)
 			}
 		}()

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"keymaker/internal/clock"
+	"keymaker/internal/telemetry"
 	"keymaker/store"
 )
 
@@ -172,7 +173,7 @@ func (r *Runner) do(ctx context.Context, j store.Job) {
 func (r *Runner) attempt(ctx context.Context, j store.Job) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			r.Logger.ErrorContext(ctx, "panic", "job", j.ID, "panic", p)
+			r.Logger.ErrorContext(ctx, "panic", "job", j.ID, telemetry.Panic(p))
 			err = errors.New("the server failed while it did the job")
 		}
 	}()

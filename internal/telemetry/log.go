@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
 
 	"github.com/lmittmann/tint"
 )
@@ -20,4 +21,14 @@ func NewLogger(w io.Writer, format, level string) (*slog.Logger, error) {
 		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l})), nil
 	}
 	return slog.New(tint.NewTextHandler(w, &tint.Options{Level: l, NoColor: true})), nil
+}
+
+// Panic is how a log tells of a panic: what Go itself says, which holds numbers
+// and types alone, and of anything else only its type. A library may panic with
+// what somebody sent, and that may be a secret.
+func Panic(p any) slog.Attr {
+	if err, ok := p.(runtime.Error); ok {
+		return slog.String("panic", err.Error())
+	}
+	return slog.String("panic", fmt.Sprintf("%T", p))
 }

@@ -2,6 +2,7 @@ package telemetry_test
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
@@ -44,5 +45,28 @@ func TestLoggerKeepsALineToOneLine(t *testing.T) {
 func TestLoggerRefusesAnUnknownLevel(t *testing.T) {
 	if _, err := telemetry.NewLogger(&strings.Builder{}, "text", "loud"); err == nil {
 		t.Error("no error")
+	}
+}
+
+func TestAPanicShowsNothingThatSomebodySent(t *testing.T) {
+	var none []int
+	tests := []struct {
+		name  string
+		panic func()
+		want  string
+	}{
+		{"Go's own words are kept", func() { _ = none[len(none)] }, "panic=runtime error: index out of range [0] with length 0"},
+		{"a text is not", func() { panic("cannot parse hunter2") }, "panic=string"},
+		{"nor an error", func() { panic(errors.New("cannot parse hunter2")) }, "panic=*errors.errorString"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			defer func() {
+				if got := telemetry.Panic(recover()).String(); got != tt.want {
+					t.Errorf("logged %q, want %q", got, tt.want)
+				}
+			}()
+			tt.panic()
+		})
 	}
 }
