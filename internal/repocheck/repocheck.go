@@ -15,6 +15,16 @@ import (
 // Documents lists the Markdown files below fsys, the root of the repository.
 // Hidden and testdata folders are left out.
 func Documents(fsys fs.FS) ([]string, error) {
+	found, err := files(fsys, ".md")
+	if err != nil {
+		return nil, fmt.Errorf("list documents: %w", err)
+	}
+	return found, nil
+}
+
+// files lists the files below fsys whose names end in suffix. Hidden and
+// testdata folders are left out.
+func files(fsys fs.FS, suffix string) ([]string, error) {
 	var found []string
 	err := fs.WalkDir(fsys, ".", func(name string, entry fs.DirEntry, err error) error {
 		switch base := path.Base(name); {
@@ -22,15 +32,12 @@ func Documents(fsys fs.FS) ([]string, error) {
 			return err
 		case entry.IsDir() && name != "." && (base == "testdata" || strings.HasPrefix(base, ".")):
 			return fs.SkipDir
-		case !entry.IsDir() && path.Ext(name) == ".md":
+		case !entry.IsDir() && strings.HasSuffix(base, suffix):
 			found = append(found, name)
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("list documents: %w", err)
-	}
-	return found, nil
+	return found, err
 }
 
 // line is one line of a Markdown file outside its code blocks.
