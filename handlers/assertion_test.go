@@ -254,9 +254,7 @@ func TestAssertionsAreUsedOnce(t *testing.T) {
 		t.Run("D-61: it has expired when it is forgotten", func(t *testing.T) {
 			e := e.For(t)
 			e.Clock.Advance(91 * time.Second)
-			if _, err := e.Server.Store().Sweep(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			sweep(e)
 			harness.ExpectOAuthError(t, e.Form(introspectPath, values), http.StatusUnauthorized, "invalid_client")
 		})
 	})

@@ -198,9 +198,7 @@ func TestBackchannelLogoutOfAnExpiredSession(t *testing.T) {
 		id := rp.client(e, nil)
 		tokens := e.LogInWith(e.NewRequest(id, "openid"), "alice")
 		e.Clock.Advance(48 * time.Hour)
-		if _, err := e.Server.Store().Sweep(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		sweep(e)
 		runJobs(e, 1)
 		got := rp.tokens()
 		if len(got) != 1 || expectLogoutToken(t, e, id, "ES256", got[0])["sid"] != sid(t, tokens.IDToken) {

@@ -3,6 +3,7 @@ package handlers_test
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -39,6 +40,15 @@ func TestEqualRegistrationsShareAClient(t *testing.T) {
 			}
 		})
 	}
+	t.Run("B-41: the order of redirect URIs and of contacts makes no other client", func(t *testing.T) {
+		e := e.For(t)
+		one, two := []string{"https://example.com/a", "https://example.com/b"}, []string{"https://example.com/b", "https://example.com/a"}
+		a, b := register(e, metadataOf(t, m{"redirect_uris": one, "contacts": two})), register(e, metadataOf(t, m{"redirect_uris": two, "contacts": one}))
+		harness.ExpectJSON(t, b, http.StatusCreated)
+		if a.Text("client_id") != b.Text("client_id") {
+			t.Errorf("they are %q and %q", a.Text("client_id"), b.Text("client_id"))
+		}
+	})
 	t.Run("B-45: a client does not choose its client_id", func(t *testing.T) {
 		a := register(e.For(t), metadataOf(t, map[string]any{"client_id": "@alice:example.org", "client_secret": "x"}))
 		if id := a.Text("client_id"); a.Status != http.StatusCreated || id == "" || strings.ContainsAny(id, "@:") {
@@ -105,14 +115,20 @@ func TestClientsWithASecret(t *testing.T) {
 	}
 }
 
+// sweep removes what is needed no more, as a running server does every hour.
+func sweep(e *harness.Env) {
+	e.T.Helper()
+	if _, err := e.Server.Store().Sweep(e.T.Context()); err != nil {
+		e.T.Fatal(err)
+	}
+}
+
 func TestUsedClientsStay(t *testing.T) {
 	e := harness.Start(t)
 	tokens := e.LogIn("alice", "KEPTDEVICE")
 	unused, _ := e.Register(metadataOf(t, map[string]any{"client_name": "Unused"}))
 	e.Clock.Advance(90 * 24 * time.Hour)
-	if _, err := e.Server.Store().Sweep(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	sweep(e)
 	t.Run("B-42 D-2C: a client with a live session is there after months, and refreshes", func(t *testing.T) {
 		e.For(t).MustRefresh(tokens.ClientID, tokens.Refresh)
 	})
@@ -128,5 +144,68 @@ func TestUsedClientsStay(t *testing.T) {
 			t.Errorf("client_id %q, was %q", id, tokens.ClientID)
 		}
 		e.LogIn("alice", "KEPTDEVICE2")
+	})
+}
+
+// TestClientsInUseStay registers a client for everything that may be on its way,
+// waits until the registrations are a day old, and then for another month.
+func TestClientsInUseStay(t *testing.T) {
+	e := harness.Start(t, unlimited)
+	client := func(name string) string {
+		id, _ := e.Register(metadataOf(t, map[string]any{"client_name": name}))
+		return id
+	}
+	const day = 24 * time.Hour
+	known := func(e *harness.Env, id string) bool {
+		e.T.Helper()
+		return e.NewBrowser().Authorize(e.NewRequest(id, "openid")).StatusCode != http.StatusBadRequest
+	}
+	asked, coded, pushing, ended := client("asked"), client("coded"), client("pushing"), client("ended")
+	tv, _ := e.Register(strings.Replace(deviceOnly, "My TV", "The TV", 1))
+	e.Clock.Advance(day / 2)
+	young := client("young")
+	tokens := e.LogInWith(e.NewRequest(ended, harness.ScopeStable+"ENDED"), "alice")
+	expectRevoked(t, e.Form(revokePath, url.Values{"token": {tokens.Access}}))
+	e.Clock.Advance(day/2 - 10*time.Second)
+	b := e.NewBrowser()
+	question := e.NewRequest(asked, harness.ScopeStable+"ASKED")
+	page := b.Consent(question, "alice")
+	code := approved(e, coded, harness.ScopeStable+"CODED")
+	uri := pushed(e, e.NewRequest(pushing, "openid"))
+	flow := beginWith(e, url.Values{"client_id": {tv}})
+	flow.clientID = tv
+	e.Clock.Advance(30 * time.Second)
+	sweep(e)
+
+	t.Run("B-42: a registration that is not a day old stays", func(t *testing.T) {
+		if e := e.For(t); !known(e, young) {
+			t.Error("it is unknown")
+		}
+	})
+	t.Run("B-42: one whose question a person is reading stays, and gets its tokens", func(t *testing.T) {
+		e := e.For(t)
+		a := e.Exchange(question, harness.Returned(b.For(t).Decide(page, "approve")).Get("code"))
+		harness.ExpectJSON(t, a, http.StatusOK)
+	})
+	t.Run("B-42: one with a code stays, and exchanges it", func(t *testing.T) {
+		e := e.For(t)
+		harness.ExpectJSON(t, e.Form(tokenPath, code.values()), http.StatusOK)
+	})
+	t.Run("B-42: one that has pushed a request stays", func(t *testing.T) {
+		e := e.For(t)
+		expectLogin(t, e, e.NewBrowser().Authorize(uri))
+	})
+	t.Run("B-42: one whose device waits for a person stays", func(t *testing.T) {
+		harness.ExpectOAuthError(t, flow.poll(e.For(t)), http.StatusBadRequest, "authorization_pending")
+	})
+	e.Clock.Advance(31 * day)
+	sweep(e)
+	t.Run("B-42: a month later those with a session are there, and the others are gone", func(t *testing.T) {
+		e := e.For(t)
+		for id, want := range map[string]bool{asked: true, coded: true, young: false, pushing: false, ended: false} {
+			if got := known(e, id); got != want {
+				t.Errorf("client %s is known: %v, want %v", id, got, want)
+			}
+		}
 	})
 }

@@ -111,9 +111,7 @@ func TestAConfiguredClient(t *testing.T) {
 	t.Run("B-46 B-42: it stays when registrations are swept", func(t *testing.T) {
 		e := e.For(t)
 		e.Clock.Advance(90 * 24 * time.Hour)
-		if _, err := e.Server.Store().Sweep(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		sweep(e)
 		harness.ExpectJSON(t, exchangeAs(e, approved(e, "wiki", "openid"), wikiSecret), http.StatusOK)
 	})
 }

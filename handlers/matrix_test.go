@@ -181,9 +181,7 @@ func TestMatrixTokens(t *testing.T) {
 		soft()
 		soft()
 		e.Clock.Advance(23 * time.Hour)
-		if _, err := e.Server.Store().Sweep(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		sweep(e)
 		soft()
 		expectAlive(t, e, e.MustRefresh(tokens.ClientID, tokens.Refresh).Access)
 	})

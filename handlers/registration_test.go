@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"keymaker/internal/harness"
+	"keymaker/provider/errtext"
 	"keymaker/provider/registration"
 )
 
@@ -113,8 +114,13 @@ func TestRegistrationEchoes(t *testing.T) {
 		},
 		{
 			"B-17: localised members, whose tags are BCP 47",
-			map[string]any{"client_name#fr": "L'appli", "client_uri#fr": "https://example.com/fr", "client_name#not a tag": "x"},
+			map[string]any{"client_name#fr": " L'appli\u202e", "client_uri#fr": "https://example.com/fr", "client_name#not a tag": "x"},
 			map[string]any{"client_name#fr": "L'appli", "client_uri#fr": "https://example.com/fr"},
+		},
+		{
+			"B-17: everything that can be localised",
+			map[string]any{"logo_uri#pt-BR": "https://example.com/l.png", "tos_uri#zh-Hant": "https://example.com/tos", "policy_uri#de": "https://www.example.com/p", "software_id#de": "x"},
+			map[string]any{"logo_uri#pt-BR": "https://example.com/l.png", "tos_uri#zh-Hant": "https://example.com/tos", "policy_uri#de": "https://www.example.com/p"},
 		},
 		{"B-18: several redirect_uris, as they were written", map[string]any{"redirect_uris": []string{"https://EXAMPLE.com/%7Ex", "https://app.example.com/callback"}},
 			map[string]any{"redirect_uris": []any{"https://EXAMPLE.com/%7Ex", "https://app.example.com/callback"}}},
@@ -126,6 +132,11 @@ func TestRegistrationEchoes(t *testing.T) {
 			"B-18 B-21: a client for the device grant alone needs no redirect_uris and no response_types",
 			map[string]any{"grant_types": []string{deviceGrantType, "refresh_token"}, "redirect_uris": nil, "response_types": nil, "application_type": "native"},
 			map[string]any{"grant_types": []any{deviceGrantType, "refresh_token"}, "redirect_uris": nil, "response_types": nil, "application_type": "native"},
+		},
+		{
+			"B-18 B-19 B-21: so it is with empty ones",
+			map[string]any{"grant_types": []string{deviceGrantType, "refresh_token"}, "redirect_uris": []string{}, "response_types": []string{}},
+			map[string]any{"grant_types": []any{deviceGrantType, "refresh_token"}, "redirect_uris": nil, "response_types": nil},
 		},
 		{"B-22: grant_types left out are code and refresh", map[string]any{"grant_types": nil}, nil},
 		{"B-23: token_endpoint_auth_method left out is none", map[string]any{"token_endpoint_auth_method": nil}, nil},
@@ -173,43 +184,55 @@ func TestRegistrationRefuses(t *testing.T) {
 		name    string
 		changes m
 		code    string
+		says    string // of the rule, the value, and what would be accepted
 	}{
-		{"B-03: redirect_uris that are no array", m{"redirect_uris": "x"}, metadata},
-		{"B-03: a client_name that is a number", m{"client_name": 7}, metadata},
-		{"B-03: grant_types that are an object", m{"grant_types": m{}}, metadata},
-		{"B-10: no client_uri", m{"client_uri": nil}, metadata},
-		{"B-10: a client_uri over http", m{"client_uri": "http://example.com/"}, metadata},
-		{"B-10: a client_uri with a password", m{"client_uri": "https://u:p@example.com/"}, metadata},
-		{"B-11: terms on a host that ends like the client's", m{"tos_uri": "https://notexample.com/"}, metadata},
-		{"B-11: a policy on a host that begins like the client's", m{"policy_uri": "https://example.com.evil.net/"}, metadata},
-		{"B-11: a logo on another host", m{"logo_uri": "https://app.com/logo.png"}, metadata},
-		{"B-12: a client_uri that is a public suffix", m{"client_uri": "https://github.io/", "redirect_uris": []string{"https://victim.github.io/"}}, metadata},
-		{"B-14: a logo over http", m{"logo_uri": "http://example.com/logo.png"}, metadata},
-		{"B-15: terms with a password", m{"tos_uri": "https://u@example.com/"}, metadata},
-		{"B-17: a localised logo on another host", m{"logo_uri#fr": "https://evil.net/"}, metadata},
-		{"B-18: no redirect_uris", m{"redirect_uris": nil}, redirectURI},
-		{"B-18: empty redirect_uris", m{"redirect_uris": []string{}}, redirectURI},
-		{"B-19 L-16: response types without code", m{"response_types": []string{"token"}}, metadata},
-		{"B-20 L-16: no grant type that is served", m{"grant_types": []string{"password", "implicit"}}, metadata},
-		{"B-23: an authentication method that is not served", m{"token_endpoint_auth_method": "client_secret_jwt"}, metadata},
-		{"B-25: private_key_jwt without keys", m{"token_endpoint_auth_method": "private_key_jwt"}, metadata},
-		{"B-25: private_key_jwt with keys that are at another host", m{"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "https://example.net/jwks"}, metadata},
-		{"B-25: private_key_jwt with no key", m{"token_endpoint_auth_method": "private_key_jwt", "jwks": m{"keys": []any{}}}, metadata},
-		{"B-25: private_key_jwt with a symmetric key", m{"token_endpoint_auth_method": "private_key_jwt", "jwks": m{"keys": []any{m{"kty": "oct", "k": "c2VjcmV0"}}}}, metadata},
+		{"B-03: redirect_uris that are no array", m{"redirect_uris": "x"}, metadata, "redirect_uris must be an array of strings"},
+		{"B-03: a client_name that is a number", m{"client_name": 7}, metadata, "client_name must be a string"},
+		{"B-03: grant_types that are an object", m{"grant_types": m{}}, metadata, "grant_types must be an array of strings"},
+		{"B-10: no client_uri", m{"client_uri": nil}, metadata, "client_uri is missing: it must be the https address"},
+		{"B-10: a client_uri over http", m{"client_uri": "http://example.com/"}, metadata, "client_uri 'http://example.com/' is refused: it must begin with https://"},
+		{"B-10: a client_uri with a password", m{"client_uri": "https://u:p@example.com/"}, metadata, "client_uri 'https://u:p@example.com/' is refused: it must not have a user or password"},
+		{"B-11: terms on a host that ends like the client's", m{"tos_uri": "https://notexample.com/"}, metadata, "tos_uri 'https://notexample.com/' is refused: its host must be the host of client_uri, example.com, or a subdomain of it"},
+		{"B-11: a policy on a host that begins like the client's", m{"policy_uri": "https://example.com.evil.net/"}, metadata, "policy_uri 'https://example.com.evil.net/' is refused: its host must be the host of client_uri"},
+		{"B-11: a logo on another host", m{"logo_uri": "https://app.com/logo.png"}, metadata, "logo_uri 'https://app.com/logo.png' is refused: its host must be"},
+		{"B-12: a client_uri that is a public suffix", m{"client_uri": "https://github.io/", "redirect_uris": []string{"https://victim.github.io/"}}, metadata, "client_uri 'https://github.io/' is refused: its host is a public suffix"},
+		{"B-14: a logo over http", m{"logo_uri": "http://example.com/logo.png"}, metadata, "logo_uri 'http://example.com/logo.png' is refused: it must begin with https://"},
+		{"B-15: terms with a password", m{"tos_uri": "https://u@example.com/"}, metadata, "tos_uri 'https://u@example.com/' is refused: it must not have a user"},
+		{"B-17: a localised logo on another host", m{"logo_uri#fr": "https://evil.net/"}, metadata, "logo_uri#fr 'https://evil.net/' is refused: its host must be"},
+		{"B-17: a localised client_uri on another host", m{"client_uri#fr": "https://example.net/"}, metadata, "client_uri#fr 'https://example.net/' is refused: its host must be"},
+		{"B-17: localised terms over http", m{"tos_uri#de-AT": "http://example.com/"}, metadata, "tos_uri#de-AT 'http://example.com/' is refused: it must begin with https://"},
+		{"B-03 B-17: a localised name that is a list", m{"client_name#de": []string{"x"}}, metadata, "client_name#de must be a string"},
+		{"B-18: no redirect_uris", m{"redirect_uris": nil}, redirectURI, "redirect_uris is missing or empty: the grant type authorization_code needs at least one"},
+		{"B-18: empty redirect_uris", m{"redirect_uris": []string{}}, redirectURI, "redirect_uris is missing or empty"},
+		{"B-19 L-16: response types without code", m{"response_types": []string{"token"}}, metadata, "response_types 'token' is refused: the grant type authorization_code needs the response type code"},
+		{"B-19: empty response types", m{"response_types": []string{}}, metadata, "needs the response type code"},
+		{"B-20: the refresh grant alone", m{"grant_types": []string{"refresh_token"}}, metadata, "grant_types 'refresh_token' is refused: none of them starts a session here"},
+		{"B-16: eleven contacts", m{"contacts": strings.Split("1,2,3,4,5,6,7,8,9,10,11", ",")}, metadata, "contacts has more than 10 entries"},
+		{"B-20 L-16: no grant type that is served", m{"grant_types": []string{"password", "implicit"}}, metadata, "grant_types 'password implicit' is refused: none of them starts a session here; at least one of these must be among them: authorization_code, "},
+		{"B-23: an authentication method that is not served", m{"token_endpoint_auth_method": "client_secret_jwt"}, metadata, "token_endpoint_auth_method 'client_secret_jwt' is refused: accepted: none, client_secret_basic, client_secret_post, private_key_jwt"},
+		{"B-25: private_key_jwt without keys", m{"token_endpoint_auth_method": "private_key_jwt"}, metadata, "token_endpoint_auth_method 'private_key_jwt' is refused: it needs the client's public keys: jwks or jwks_uri"},
+		{"B-25: private_key_jwt with keys that are at another host", m{"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "https://example.net/jwks"}, metadata, "jwks_uri 'https://example.net/jwks' is refused: its host must be"},
+		{"B-25: private_key_jwt with no key", m{"token_endpoint_auth_method": "private_key_jwt", "jwks": m{"keys": []any{}}}, metadata, "jwks is refused: it has no keys"},
+		{"B-25: private_key_jwt with a symmetric key", m{"token_endpoint_auth_method": "private_key_jwt", "jwks": m{"keys": []any{m{"kty": "oct", "k": "c2VjcmV0"}}}}, metadata, "jwks is refused: key 1: it is symmetric"},
 		{"B-25: private_key_jwt with a private key", m{"token_endpoint_auth_method": "private_key_jwt", "jwks": m{"keys": []any{m{"kty": "OKP", "crv": "Ed25519",
-			"x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}}}}, metadata},
+			"x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}}}}, metadata, "private part"},
 		{"B-26: assertions signed with nothing", m{"token_endpoint_auth_method": "private_key_jwt", "token_endpoint_auth_signing_alg": "none",
-			"jwks": m{"keys": []any{m{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}}}}, metadata},
-		{"B-24: an unknown application_type", m{"application_type": "desktop"}, metadata},
-		{"B-25: both jwks and jwks_uri", m{"jwks": m{"keys": []any{}}, "jwks_uri": "https://example.com/jwks"}, metadata},
-		{"B-26: unsigned ID tokens", m{"id_token_signed_response_alg": "none"}, metadata},
-		{"B-26: userinfo that is signed with nothing", m{"userinfo_signed_response_alg": "none"}, metadata},
-		{"B-26: encrypted userinfo", m{"userinfo_encrypted_response_alg": "RSA-OAEP"}, metadata},
-		{"B-36: one bad redirect URI among good ones", m{"redirect_uris": []string{"https://example.com/cb", "http://example.com/cb"}}, redirectURI},
+			"jwks": m{"keys": []any{m{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}}}}, metadata, "token_endpoint_auth_signing_alg 'none' is refused: accepted: ES256, RS256, PS256, EdDSA"},
+		{"B-24: an unknown application_type", m{"application_type": "desktop"}, metadata, "application_type 'desktop' is refused: accepted: web, native"},
+		{"B-25: both jwks and jwks_uri", m{"jwks": m{"keys": []any{}}, "jwks_uri": "https://example.com/jwks"}, metadata, "jwks and jwks_uri must not both be there"},
+		{"B-26: unsigned ID tokens", m{"id_token_signed_response_alg": "none"}, metadata, "id_token_signed_response_alg 'none' is refused: accepted: ES256"},
+		{"B-26: ID tokens signed with a shared secret", m{"id_token_signed_response_alg": "HS256"}, metadata, "id_token_signed_response_alg 'HS256' is refused: accepted: ES256"},
+		{"B-26: userinfo that is signed with nothing", m{"userinfo_signed_response_alg": "none"}, metadata, "userinfo_signed_response_alg 'none' is refused: accepted: ES256"},
+		{"B-26: encrypted userinfo", m{"userinfo_encrypted_response_alg": "RSA-OAEP"}, metadata, "userinfo_encrypted_response_alg 'RSA-OAEP' is refused: this server encrypts neither"},
+		{"B-36: one bad redirect URI among good ones", m{"redirect_uris": []string{"https://example.com/cb", "http://example.com/cb"}}, redirectURI, "redirect_uri 'http://example.com/cb' is refused: a client of application_type web must use https"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			harness.ExpectOAuthError(t, register(e.For(t), metadataOf(t, tt.changes)), http.StatusBadRequest, tt.code)
+			a := register(e.For(t), metadataOf(t, tt.changes))
+			harness.ExpectOAuthError(t, a, http.StatusBadRequest, tt.code)
+			if got := a.Text("error_description"); !strings.Contains(got, tt.says) {
+				t.Errorf("B-02: it says %q, want %q in it", got, tt.says)
+			}
 		})
 	}
 }
@@ -289,10 +312,15 @@ func TestRedirectURIsAtRegistration(t *testing.T) {
 				"http://LOCALHOST/callback", "http://[::1%25lo]/", "http://0.0.0.0/", "http://2130706433/",
 			},
 		},
-		{"B-34", "native", []string{"https://app.example.com/callback"}, []string{"https://app.com/callback", "http://example.com/callback"}},
+		{"B-34", "native", []string{"https://app.example.com/callback", "https://example.com:5173/?query=value"},
+			[]string{"https://app.com/callback", "http://example.com/callback", "https://u:p@example.com/", "https://example.com/callback#fragment", "https://192.0.2.1/"}},
 		{
 			"B-30", "web", nil,
 			[]string{"https://example.com/callback#fragment", "https://example.com/callback#", "/callback", "//example.com/callback", "example.com/callback", ""},
+		},
+		{
+			"B-30", "native", nil,
+			[]string{"com.example.app:/callback#fragment", "com.example.app:/callback#", "http://127.0.0.1/callback#fragment", "http://[::1]/callback#", "callback"},
 		},
 		{
 			"B-35", "web", nil,
@@ -313,6 +341,9 @@ func TestRedirectURIsAtRegistration(t *testing.T) {
 			t.Run(fmt.Sprintf("%s: a %s client may not have %q", tt.item, tt.kind, uri), func(t *testing.T) {
 				a := register(e.For(t), metadataOf(t, map[string]any{"application_type": tt.kind, "redirect_uris": []string{uri}}))
 				harness.ExpectOAuthError(t, a, http.StatusBadRequest, registration.InvalidRedirectURI)
+				if got, begins := a.Text("error_description"), "redirect_uri "+errtext.Quote(uri)+" is refused: "; !strings.HasPrefix(got, begins) {
+					t.Errorf("B-02: it says %q, want %q first", got, begins)
+				}
 			})
 		}
 	}
