@@ -146,23 +146,25 @@ func TestLoginHint(t *testing.T) {
 	}
 	tests := []struct {
 		name, hint string
-		filled     bool
+		filled     string
 	}{
-		{"C-50: a user of this server is filled in", "mxid:@alice:example.org", true},
-		{"C-50: a user of another server is not", "mxid:@alice:example.com", false},
-		{"C-50: a user ID without the prefix of MSC4198 is", "@alice:example.org", true},
-		{"C-50: a localpart is", "alice", true},
-		{"C-51: an unknown format is ignored", "acct:alice@example.org", false},
-		{"C-51: half a user id is ignored", "mxid:@alice", false},
-		{"C-51: whether the user exists makes no difference", "mxid:@nobody:example.org", false},
+		{"C-50: a user of this server is filled in", "mxid:@alice:example.org", "alice"},
+		{"C-50: a user of another server is not", "mxid:@alice:example.com", ""},
+		{"C-50: a user ID without the prefix of MSC4198 is", "@alice:example.org", "alice"},
+		{"C-50: a localpart is", "alice", "alice"},
+		{"C-50: an e-mail address is", "Alice.B+x@mail.example.com", "Alice.B+x@mail.example.com"},
+		{"C-51: an unknown format is ignored", "acct:alice@example.org", ""},
+		{"C-51: half a user id is ignored", "mxid:@alice", ""},
+		{"C-51: free text is ignored", "the account at work", ""},
+		{"C-51: whether the user exists makes no difference", "mxid:@nobody:example.org", "nobody"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			e := e.For(t)
 			p := e.NewBrowser().Authorize(hinted(e, tt.hint))
 			expectLogin(t, e, p)
-			if filled := p.Input("username") == "alice"; filled != tt.filled {
-				t.Errorf("filled in is %v", filled)
+			if got := p.Input("username"); got != tt.filled {
+				t.Errorf("filled in is %q, want %q", got, tt.filled)
 			}
 		})
 	}

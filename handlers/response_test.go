@@ -16,6 +16,8 @@ func TestLoopbackRedirects(t *testing.T) {
 	all, _ := e.Register(native(t, "http://localhost/callback", "http://127.0.0.1/callback", "http://[::1]/callback"))
 	name, _ := e.Register(native(t, "http://localhost/callback"))
 	four, _ := e.Register(native(t, "http://127.0.0.1/callback"))
+	six, _ := e.Register(native(t, "http://[::1]/callback"))
+	app, _ := e.Register(native(t, "https://app.example.com/callback", "com.example.app:/callback", "http://localhost/query?x=1"))
 	tests := []struct {
 		name, client, uri string
 		accepted          bool
@@ -33,6 +35,16 @@ func TestLoopbackRedirects(t *testing.T) {
 		{"C-14: 127.0.0.1 for localhost", name, "http://127.0.0.1:8080/callback", false},
 		{"C-14: [::1] for localhost", name, "http://[::1]:8080/callback", false},
 		{"C-14: localhost for 127.0.0.1", four, "http://localhost:8080/callback", false},
+		{"C-14: [::1] for 127.0.0.1", four, "http://[::1]:8080/callback", false},
+		{"C-14: localhost for [::1]", six, "http://localhost:8080/callback", false},
+		{"C-14: 127.0.0.1 for [::1]", six, "http://127.0.0.1:8080/callback", false},
+		{"C-14: [::1] written out", six, "http://[0:0:0:0:0:0:0:1]:8080/callback", false},
+		{"C-14: any port is for loopback addresses, not for a claimed https address", app, "https://app.example.com:8443/callback", false},
+		{"C-12: a private-use scheme with another path", app, "com.example.app:/callback/", false},
+		{"C-12: a private-use scheme with a host", app, "com.example.app://callback", false},
+		{"C-13: another query", app, "http://localhost:8080/query?x=2", false},
+		{"C-13: no query", app, "http://localhost:8080/query", false},
+		{"C-13: the host in another case", name, "http://LOCALHOST:8080/callback", false},
 		{"C-14: another spelling of 127.0.0.1", four, "http://127.1:8080/callback", false},
 	}
 	for _, tt := range tests {

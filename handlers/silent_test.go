@@ -272,17 +272,38 @@ func TestConfiguredClientsAreTrusted(t *testing.T) {
 	e := withClients(t, wiki+"\n[[global.oidc_client]]\nclient_id = \"kiosk\"\ntoken_endpoint_auth_method = \"none\"\nredirect_uris = [\""+harness.WebRedirect+"\"]\n")
 	rp := relyingParty{id: "kiosk"}
 	t.Run("C-2A: what is wrong with a request of a configured client is told by a redirect", func(t *testing.T) {
-		for name, change := range map[string][]string{"invalid_scope": {"scope", ""}, "invalid_request": {"code_challenge", ""}, "unsupported_response_type": {"response_type", "token"}} {
-			e := e.For(t)
+		e := e.For(t)
+		for _, tt := range []struct{ name, value, code string }{
+			{"scope", "", "invalid_scope"}, {"scope", "openid " + harness.ScopeStable, "invalid_scope"}, {"code_challenge", "", "invalid_request"},
+			{"code_challenge_method", "plain", "invalid_request"}, {"max_age", "soon", "invalid_request"}, {"prompt", "none login", "invalid_request"},
+			{"response_type", "", "invalid_request"}, {"response_type", "token", "unsupported_response_type"}, {"request", "e30.e30.", "request_not_supported"},
+			{"request_uri", "https://example.com/r", "request_uri_not_supported"}, {"registration", "{}", "registration_not_supported"},
+		} {
 			for _, mode := range []string{"query", "fragment"} {
-				r := rp.request(e, "openid", append(change, "response_mode", mode)...)
-				p := e.NewBrowser().Authorize(r)
-				if p.StatusCode != http.StatusSeeOther || (p.Location().Fragment != "") != (mode == "fragment") {
-					t.Errorf("status %d to %q", p.StatusCode, p.Header.Get("Location"))
+				for _, method := range []string{http.MethodGet, http.MethodPost} {
+					r := rp.request(e, "openid", tt.name, tt.value, "response_mode", mode)
+					p := ask(e.NewBrowser(), e, method, r)
+					if p.StatusCode != http.StatusSeeOther || (p.Location().Fragment != "") != (mode == "fragment") {
+						t.Errorf("%s=%s: status %d to %q", tt.name, tt.value, p.StatusCode, p.Header.Get("Location"))
+					}
+					expectError(t, e, harness.Returned(p), r, tt.code)
 				}
-				expectError(t, e, harness.Returned(p), r, name)
 			}
 		}
+	})
+	t.Run("C-2A C-04: an unknown response_mode is told in the query", func(t *testing.T) {
+		e := e.For(t)
+		r := rp.request(e, "openid", "response_mode", "web_message")
+		p := e.NewBrowser().Authorize(r)
+		if !strings.HasPrefix(p.Header.Get("Location"), harness.WebRedirect+"?") {
+			t.Errorf("status %d to %q", p.StatusCode, p.Header.Get("Location"))
+		}
+		expectError(t, e, harness.Returned(p), r, "invalid_request")
+	})
+	t.Run("C-2A C-21: an error is posted where the client asked for a form", func(t *testing.T) {
+		e := e.For(t)
+		r := rp.request(e, "openid", "scope", "", "response_mode", "form_post")
+		expectError(t, e, expectFormPost(t, e.NewBrowser().Authorize(r), harness.WebRedirect, "https://app.example.com"), r, "invalid_scope")
 	})
 	t.Run("C-2A C-03: so is a repeated parameter", func(t *testing.T) {
 		e := e.For(t)

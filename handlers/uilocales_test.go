@@ -3,6 +3,7 @@ package handlers_test
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 
 	"keymaker/internal/harness"
@@ -36,13 +37,20 @@ func TestUILocales(t *testing.T) {
 		}
 		expectGerman(t, p)
 	})
-	t.Run("C-04: and the consent page, and what follows it", func(t *testing.T) {
+	t.Run("C-04 B-17: and the consent page with what the client says in that language, and what follows it", func(t *testing.T) {
 		e := harness.Start(t)
-		id, _ := e.Register(harness.WebClient)
+		id, _ := e.Register(metadataOf(t, map[string]any{
+			"client_name#de": "Meine App", "client_name#fr": "Mon appli", "tos_uri": "https://example.com/tos", "tos_uri#de": "https://example.com/agb",
+			"policy_uri": "https://example.com/privacy", "policy_uri#de-DE": "https://example.com/datenschutz",
+		}))
 		r := relyingParty{id: id}.request(e, "openid", "ui_locales", "de", "response_mode", "form_post")
 		b := e.NewBrowser()
 		page := b.Consent(r, "alice")
 		expectGerman(t, page)
+		links := strings.Join(page.Links(), " ")
+		if !strings.Contains(page.Text(), "Meine App") || !strings.Contains(links, "/agb") || !strings.Contains(links, "/datenschutz") || strings.Contains(links, "/tos") {
+			t.Errorf("B-17: the page links to %s and says\n%s", links, page.Text())
+		}
 		expectGerman(t, b.Decide(page, "approve"))
 		expectGerman(t, b.Decide(page, "approve")) // which is too late
 	})
