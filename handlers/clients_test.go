@@ -178,9 +178,11 @@ func TestClientsInUseStay(t *testing.T) {
 	sweep(e)
 
 	t.Run("B-42: a registration that is not a day old stays", func(t *testing.T) {
-		if e := e.For(t); !known(e, young) {
-			t.Error("it is unknown")
-		}
+		e := e.For(t)
+		expectLogin(t, e, e.NewBrowser().Authorize(e.NewRequest(young, "openid")))
+	})
+	t.Run("B-42 D-2B: one whose sessions have ended stays, so that its device is told that they have", func(t *testing.T) {
+		expectInvalidGrant(t, e.For(t).Refresh(ended, tokens.Refresh))
 	})
 	t.Run("B-42: one whose question a person is reading stays, and gets its tokens", func(t *testing.T) {
 		e := e.For(t)

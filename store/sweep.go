@@ -32,7 +32,9 @@ const (
 // Sweep ends the sessions whose refresh token has expired and removes what has
 // expired, in small batches, and returns how many rows went. It never touches a
 // client that has a live session, a remembered consent, a code or a request on
-// its way (conformance B-42).
+// its way (conformance B-42), nor one whose session has ended but is remembered:
+// its device may not have heard of it, and some clients log out only when a
+// refresh is an invalid_grant, not when they are an unknown client (D-2B).
 func (s *Store) Sweep(ctx context.Context) (int64, error) {
 	if err := s.endExpired(ctx); err != nil {
 		return 0, err
@@ -61,6 +63,7 @@ func (s *Store) Sweep(ctx context.Context) (int64, error) {
 		{"consents", "client_id", "approved_at <= ?", before(consentLife)},
 		{"clients", "id", fmt.Sprintf(`last_used_at < ? AND (metadata_hash IS NOT NULL OR last_used_at = created_at OR last_used_at < %d)
 			AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.client_id = clients.id AND s.ended_at IS NULL)
+			AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.client_id = clients.id AND s.ended_at IS NOT NULL)
 			AND NOT EXISTS (SELECT 1 FROM authorization_codes a WHERE a.client_id = clients.id)
 			AND NOT EXISTS (SELECT 1 FROM device_grants g WHERE g.client_id = clients.id)
 			AND NOT EXISTS (SELECT 1 FROM consents o WHERE o.client_id = clients.id)

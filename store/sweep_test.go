@@ -201,7 +201,7 @@ func TestSweepOfClients(t *testing.T) {
 			for _, id := range f.left("id", "clients") {
 				got = append(got, names[id])
 			}
-			want := []string{"of a code", "of a consent", "of a live session", "of a pushed request", "of a request", "registered again", "registered for just less than a day"}
+			want := []string{"of a code", "of a consent", "of a live session", "of a pushed request", "of a request", "of an ended session", "registered again", "registered for just less than a day"}
 			if got = sorted(got); !slices.Equal(got, want) {
 				t.Errorf("left %q, want %q", got, want)
 			}
