@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -143,6 +144,17 @@ func TestAssertions(t *testing.T) {
 		{"D-61: the issuer as audience", s, nil, nil, 200, ""},
 		{"D-61: the token endpoint as audience", s, m{"aud": e.Issuer + tokenPath}, nil, 200, ""},
 		{"D-61: the client_id beside the assertion", s, nil, []string{"client_id", s.id}, 200, ""},
+		{"D-61: both names of this server as audience", s, m{"aud": []string{e.Issuer, e.Issuer + tokenPath}}, nil, 200, ""},
+		{"D-61: one that ended just now, by another clock", s, m{"exp": now - 29}, nil, 200, ""},
+		{"D-61: one from just now, by another clock", s, m{"iat": now + 29, "nbf": now + 29}, nil, 200, ""},
+		{"D-61: an aud with more behind it", s, m{"aud": e.Issuer + "x"}, nil, 401, "invalid_client"},
+		{"D-61: an empty list of aud", s, m{"aud": []string{}}, nil, 401, "invalid_client"},
+		{"D-61: no iss", s, m{"iss": nil}, nil, 401, "invalid_client"},
+		{"D-61: no sub", s, m{"sub": nil}, nil, 401, "invalid_client"},
+		{"D-61: an exp that is a text", s, m{"exp": "tomorrow"}, nil, 401, "invalid_client"},
+		{"D-61: an empty jti", s, m{"jti": ""}, nil, 401, "invalid_client"},
+		{"D-61: a jti that is a number", s, m{"jti": 7}, nil, 401, "invalid_client"},
+		{"D-61: a jti of 256 bytes", s, m{"jti": strings.Repeat("j", 256)}, nil, 401, "invalid_client"},
 		{"D-61: no aud", s, m{"aud": nil}, nil, 401, "invalid_client"},
 		{"D-61: the aud of another server", s, m{"aud": "https://auth.example.com/"}, nil, 401, "invalid_client"},
 		{"D-61: another server beside this one", s, m{"aud": []string{e.Issuer, "https://auth.example.com/"}}, nil, 401, "invalid_client"},
@@ -227,9 +239,22 @@ func TestAssertionsAtOtherEndpoints(t *testing.T) {
 		e := e.For(t)
 		r := e.NewRequest(s.id, "openid")
 		harness.ExpectOAuthError(t, push(e, r), http.StatusUnauthorized, "invalid_client")
-		r.Values = asserted(r.Values, s.sign(e, map[string]any{"aud": e.Issuer + parPath}))
-		harness.ExpectJSON(t, push(e, r), http.StatusCreated)
+		r.Values = asserted(with(r.Values, "client_id", ""), s.sign(e, map[string]any{"aud": e.Issuer + parPath}))
+		p := pushed(e, r)
 		harness.ExpectOAuthError(t, push(e, r), http.StatusUnauthorized, "invalid_client")
+		g := grant{r, e.NewBrowser().Approve(p, "alice").Get("code")}
+		harness.ExpectJSON(t, e.Form(tokenPath, asserted(g.values(), s.sign(e, nil))), http.StatusOK)
+	})
+	t.Run("D-61: an assertion is used up at every endpoint, and by its own client alone", func(t *testing.T) {
+		e := e.For(t)
+		other := registerSigner(t, e, jose.ES256, nil)
+		once := map[string]any{"jti": "the same of both"}
+		values := asserted(url.Values{"token": {tokens.Access}}, s.sign(e, once))
+		harness.ExpectJSON(t, e.Form(introspectPath, values), http.StatusOK)
+		harness.ExpectOAuthError(t, e.Form(revokePath, values), http.StatusUnauthorized, "invalid_client")
+		harness.ExpectOAuthError(t, push(e, harness.Request{Values: asserted(e.NewRequest(s.id, "openid").Values, s.sign(e, once))}), http.StatusUnauthorized, "invalid_client")
+		expectAlive(t, e, tokens.Access)
+		harness.ExpectJSON(t, e.Form(introspectPath, asserted(url.Values{"token": {tokens.Access}}, other.sign(e, once))), http.StatusOK)
 	})
 	t.Run("D-61 G-01: a device authorization takes an assertion, and needs one of this client", func(t *testing.T) {
 		e := e.For(t)

@@ -2,6 +2,7 @@ package handlers_test
 
 import (
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -86,4 +87,85 @@ func TestClientAuthentication(t *testing.T) {
 		harness.ExpectOAuthError(t, e.Form(tokenPath, values), http.StatusUnauthorized, "invalid_client")
 		harness.ExpectJSON(t, e.Form(tokenPath, with(values, "client_secret", postSecret)), http.StatusOK)
 	})
+}
+
+// TestClientAuthenticationElsewhere asks every other endpoint that
+// authenticates clients for the method that the client registered, and no other.
+func TestClientAuthenticationElsewhere(t *testing.T) {
+	e := harness.Start(t, unlimited)
+	of := func(method string) string {
+		return metadataOf(t, map[string]any{"token_endpoint_auth_method": method, "grant_types": []string{"authorization_code", "refresh_token", deviceGrantType}})
+	}
+	basicID, basicSecret := e.Register(of("client_secret_basic"))
+	postID, postSecret := e.Register(of("client_secret_post"))
+	publicID, _ := e.Register(of("none"))
+	endpoints := []struct {
+		items, path string
+		values      url.Values
+		status      int
+		twice       int // the status when the client authenticates twice
+	}{
+		{"D-61 A-03z", parPath, e.NewRequest(publicID, "openid").Values, 201, 400},
+		{"D-61 G-01", deviceAuthorizationPath, url.Values{"scope": {"openid"}}, 200, 400},
+		{"D-61 E-08", revokePath, url.Values{"token": {"x"}}, 200, 400},
+		{"D-61 F-01", introspectPath, url.Values{"token": {"x"}}, 200, 401}, // which says no more to nobody
+	}
+	tests := []struct {
+		name, header, id, secret string
+		status                   int // 0 = that of the endpoint
+	}{
+		{"basic", basic(basicID, basicSecret), "", "", 0},
+		{"post", "", postID, postSecret, 0},
+		{"basic of a client with post", basic(postID, postSecret), "", "", 401},
+		{"post of a client with basic", "", basicID, basicSecret, 401},
+		{"a wrong secret by basic", basic(basicID, postSecret), "", "", 401},
+		{"a wrong secret by post", "", postID, basicSecret, 401},
+		{"no secret of a client with basic", "", basicID, "", 401},
+		{"no secret of a client with post", "", postID, "", 401},
+		{"a secret of a public client", "", publicID, "x", 401},
+		{"both methods at once", basic(basicID, basicSecret), basicID, basicSecret, 400},
+		{"two clients at once", basic(basicID, basicSecret), postID, "", 400},
+	}
+	for _, at := range endpoints {
+		for _, tt := range tests {
+			t.Run(at.items+": "+tt.name+" at "+at.path, func(t *testing.T) {
+				header := map[string]string{"Content-Type": form}
+				if tt.header != "" {
+					header["Authorization"] = tt.header
+				}
+				a := e.For(t).Do(http.MethodPost, at.path, header, with(at.values, "client_id", tt.id, "client_secret", tt.secret).Encode())
+				switch {
+				case tt.status == 0:
+					harness.ExpectJSON(t, a, at.status)
+				case tt.status == http.StatusBadRequest && at.twice == http.StatusBadRequest:
+					harness.ExpectOAuthError(t, a, http.StatusBadRequest, "invalid_request")
+				default:
+					harness.ExpectOAuthError(t, a, http.StatusUnauthorized, "invalid_client")
+				}
+			})
+		}
+	}
+}
+
+func TestBasicIsFormEncoded(t *testing.T) {
+	const id, password = "https://intra.example.org:8443/wiki~1", `a+b%41c:d&e=/f?é "quoted" ` + "\t" + `and long enough`
+	e := withClients(t, fmt.Sprintf("[[global.oidc_client]]\nclient_id = %q\nclient_secret = %q\n", id, password))
+	ask := func(e *harness.Env, credentials string) harness.Answer {
+		header := map[string]string{"Content-Type": form, "Authorization": "Basic " + base64.StdEncoding.EncodeToString([]byte(credentials))}
+		return e.Do(http.MethodPost, introspectPath, header, "token=x")
+	}
+	t.Run("D-61: id and secret of Basic are decoded as in a form", func(t *testing.T) {
+		harness.ExpectJSON(t, ask(e.For(t), url.QueryEscape(id)+":"+url.QueryEscape(password)), http.StatusOK)
+	})
+	t.Run("D-61: a space may be %20 as well", func(t *testing.T) {
+		harness.ExpectJSON(t, ask(e.For(t), url.QueryEscape(id)+":"+strings.ReplaceAll(url.QueryEscape(password), "+", "%20")), http.StatusOK)
+	})
+	for name, credentials := range map[string]string{
+		"a secret that is not encoded": url.QueryEscape(id) + ":" + password, "one that is encoded twice": url.QueryEscape(id) + ":" + url.QueryEscape(url.QueryEscape(password)),
+		"an escape that is none": url.QueryEscape(id) + ":%zz",
+	} {
+		t.Run("D-61: "+name+" is another one", func(t *testing.T) {
+			harness.ExpectOAuthError(t, ask(e.For(t), credentials), http.StatusUnauthorized, "invalid_client")
+		})
+	}
 }

@@ -125,6 +125,8 @@ func TestCodeReplay(t *testing.T) {
 	}{
 		{"D-18 L-05: a second exchange ends what the first gave", time.Second, nil},
 		{"D-18: so it does with a wrong verifier", time.Second, []string{"code_verifier", strings.Repeat("v", 43)}},
+		{"D-18: so it does without one", time.Second, []string{"code_verifier", ""}},
+		{"D-18: so it does with another redirect_uri", time.Second, []string{"redirect_uri", harness.WebRedirect + "/"}},
 		{"D-18: so it does when the code's time is over", time.Hour, nil},
 	}
 	for _, tt := range tests {
@@ -149,6 +151,27 @@ func TestCodeReplay(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestCodeReplayWithoutADevice(t *testing.T) {
+	e := harness.Start(t)
+	id, _ := e.Register(harness.WebClient)
+	g := approved(e, id, "openid profile")
+	t.Run("D-18: a second exchange ends what a relying party got too", func(t *testing.T) {
+		e := e.For(t)
+		first := e.Form(tokenPath, g.values())
+		harness.ExpectJSON(t, e.As(first.Text("access_token"), http.MethodGet, userinfoPath, ""), http.StatusOK)
+		e.Clock.Advance(time.Second)
+		expectInvalidGrant(t, e.Form(tokenPath, g.values()))
+		harness.ExpectOAuthError(t, e.As(first.Text("access_token"), http.MethodGet, userinfoPath, ""), http.StatusUnauthorized, "invalid_token")
+		expectInvalidGrant(t, e.Refresh(id, first.Text("refresh_token")))
+	})
+	t.Run("D-18: a third one finds nothing more to end", func(t *testing.T) {
+		e := e.For(t)
+		again := e.LogInWith(e.NewRequest(id, "openid"), "alice")
+		expectInvalidGrant(t, e.Form(tokenPath, g.values()))
+		harness.ExpectJSON(t, e.As(again.Access, http.MethodGet, userinfoPath, ""), http.StatusOK)
+	})
 }
 
 func TestLostExchange(t *testing.T) {

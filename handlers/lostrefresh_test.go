@@ -47,11 +47,55 @@ func TestLostRefresh(t *testing.T) {
 			if again.Text("refresh_token") != r.second.Refresh {
 				t.Error("at the third time the refresh token is another one")
 			}
+			e.Clock.Advance(want) // D-2E: for as long as it was promised
 			expectAlive(t, e, a.Text("access_token"))
 			expectAlive(t, e, again.Text("access_token"))
 			expectAlive(t, e, e.MustRefresh(r.first.ClientID, r.second.Refresh).Access)
 		})
 	}
+}
+
+// TestTwoProcessesOfOneClient has an app and its notification extension refresh
+// with the token that both of them read, one after the other.
+func TestTwoProcessesOfOneClient(t *testing.T) {
+	const apart = 4*time.Minute + 30*time.Second // so that each gets an access token of its own
+	both := func(t *testing.T) (e *harness.Env, app, extension harness.Tokens) {
+		t.Helper()
+		e = harness.Start(t)
+		r := rotate(e, "IPHONE")
+		e.Clock.Advance(apart)
+		extension = e.MustRefresh(r.first.ClientID, r.first.Refresh)
+		if r.second.Access == extension.Access || r.second.Refresh != extension.Refresh {
+			t.Fatal("they have the same access token, or other refresh tokens")
+		}
+		return e, r.second, extension
+	}
+	t.Run("D-23: the one that was answered first goes on with its answer", func(t *testing.T) {
+		e, app, extension := both(t)
+		expectAlive(t, e, app.Access)
+		expectAlive(t, e, e.MustRefresh(app.ClientID, app.Refresh).Access)
+		expectAlive(t, e, extension.Access) // D-26
+	})
+	t.Run("D-23: so does the one that was answered second", func(t *testing.T) {
+		e, app, extension := both(t)
+		expectAlive(t, e, extension.Access)
+		expectAlive(t, e, app.Access)
+		expectAlive(t, e, e.MustRefresh(app.ClientID, extension.Refresh).Access)
+	})
+	t.Run("D-23: both refresh again, and use what they got only then", func(t *testing.T) {
+		e, app, extension := both(t)
+		first := e.MustRefresh(app.ClientID, app.Refresh)
+		e.Clock.Advance(apart)
+		second := e.MustRefresh(app.ClientID, extension.Refresh)
+		expectAlive(t, e, first.Access)
+		expectAlive(t, e, second.Access)
+		expectAlive(t, e, e.MustRefresh(app.ClientID, first.Refresh).Access)
+	})
+	t.Run("D-23: one that slept while the other went on is refused, for it could be a thief (D-25)", func(t *testing.T) {
+		e, app, extension := both(t)
+		expectAlive(t, e, e.MustRefresh(app.ClientID, app.Refresh).Access)
+		expectInvalidGrant(t, e.Refresh(app.ClientID, extension.Refresh))
+	})
 }
 
 func TestLostRefreshAcrossARestart(t *testing.T) {

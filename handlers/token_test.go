@@ -119,6 +119,7 @@ func TestTokenErrors(t *testing.T) {
 	e := harness.Start(t)
 	id, _ := e.Register(harness.WebClient)
 	g := approved(e, id, harness.ScopeStable+"ERRORDEVICE")
+	tv, _ := e.Register(deviceOnly)
 	tests := []struct {
 		name   string
 		values url.Values
@@ -135,6 +136,10 @@ func TestTokenErrors(t *testing.T) {
 		{"D-03: an unknown client", with(g.values(), "client_id", "nobody"), 401, "invalid_client"},
 		{"D-03: an unknown grant", with(g.values(), "grant_type", "urn:example:grant"), 400, "unsupported_grant_type"},
 		{"D-03: two grants in one", with(g.values(), "grant_type", "authorization_code refresh_token"), 400, "unsupported_grant_type"},
+		{"D-03: a grant in another case", with(g.values(), "grant_type", "Authorization_Code"), 400, "unsupported_grant_type"},
+		{"D-03: an exchange of tokens", url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "subject_token": {"x"}, "client_id": {id}}, 400, "unsupported_grant_type"},
+		{"D-03: an unknown client at a refresh", refreshForm("nobody", "kmr_x"), 401, "invalid_client"},
+		{"D-03: a client that is not registered for the code grant", with(g.values(), "client_id", tv), 400, "unauthorized_client"},
 		{"D-42 L-16: the password grant", url.Values{"grant_type": {"password"}, "username": {"alice"}, "password": {"x"}, "client_id": {id}}, 400, "unsupported_grant_type"},
 		{"D-41: client credentials of a public client", url.Values{"grant_type": {"client_credentials"}, "client_id": {id}}, 400, "unauthorized_client"},
 		{"D-40: a client that is not registered for the device grant", url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:device_code"}, "device_code": {"x"}, "client_id": {id}}, 400, "unauthorized_client"},
