@@ -79,6 +79,15 @@ func TestClientAuthentication(t *testing.T) {
 			}
 		})
 	}
+	const empty = "&client_secret=&client_assertion=&client_assertion_type="
+	t.Run("D-60 D-61: parameters without value are no other method", func(t *testing.T) {
+		e := e.For(t)
+		values := approved(e, publicID, harness.ScopeStable+"EMPTYSECRET").values()
+		harness.ExpectJSON(t, e.Do(http.MethodPost, tokenPath, map[string]string{"Content-Type": form}, values.Encode()+empty), http.StatusOK)
+		values = approved(e, basicID, harness.ScopeStable+"EMPTYSECRET2").values()
+		header := map[string]string{"Content-Type": form, "Authorization": basic(basicID, basicSecret)}
+		harness.ExpectJSON(t, e.Do(http.MethodPost, tokenPath, header, values.Encode()+empty), http.StatusOK)
+	})
 	t.Run("D-61: a refresh needs the secret as well", func(t *testing.T) {
 		e := e.For(t)
 		g := approved(e, postID, harness.ScopeStable+"POSTREFRESH")

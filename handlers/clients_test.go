@@ -167,6 +167,8 @@ func TestClientsInUseStay(t *testing.T) {
 	tokens := e.LogInWith(e.NewRequest(ended, harness.ScopeStable+"ENDED"), "alice")
 	expectRevoked(t, e.Form(revokePath, url.Values{"token": {tokens.Access}}))
 	e.Clock.Advance(day/2 - 10*time.Second)
+	over := e.LogInWith(e.NewRequest(asked, harness.ScopeStable+"OVER"), "alice")
+	expectRevoked(t, e.Form(revokePath, url.Values{"token": {over.Access}}))
 	b := e.NewBrowser()
 	question := e.NewRequest(asked, harness.ScopeStable+"ASKED")
 	page := b.Consent(question, "alice")
@@ -202,6 +204,9 @@ func TestClientsInUseStay(t *testing.T) {
 	})
 	e.Clock.Advance(31 * day)
 	sweep(e)
+	t.Run("D-2B: the refresh token of a session that is forgotten is refused like any other", func(t *testing.T) {
+		expectInvalidGrant(t, e.For(t).Refresh(asked, over.Refresh))
+	})
 	t.Run("B-42: a month later those with a session are there, and the others are gone", func(t *testing.T) {
 		e := e.For(t)
 		for id, want := range map[string]bool{asked: true, coded: true, young: false, pushing: false, ended: false} {

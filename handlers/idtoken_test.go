@@ -165,6 +165,21 @@ func TestIDTokenOfARequest(t *testing.T) {
 			t.Errorf("auth_time is %v, the person signed in at %d", at, signedIn)
 		}
 	})
+	for name, value := range map[string]string{"max_age": "60", "prompt": "login"} {
+		t.Run("C-04 C-42 F-30: where "+name+"="+value+" makes the person sign in anew, auth_time is that sign-in", func(t *testing.T) {
+			e := e.For(t)
+			b := e.NewBrowser()
+			b.Consent(e.NewRequest(id, "openid"), "alice")
+			e.Clock.Advance(10 * time.Minute)
+			r := e.NewRequest(id, "openid")
+			r.Values.Set(name, value)
+			now := e.Clock.Now().Unix()
+			a := e.Exchange(r, b.Approve(r, "alice").Get("code"))
+			if at, _ := claimsOf(t, a.Text("id_token"))["auth_time"].(float64); int64(at) < now-1 || int64(at) > now+1 {
+				t.Errorf("auth_time is %v, the person signed in at %d", at, now)
+			}
+		})
+	}
 	t.Run("F-30: at_hash is right, and there is no c_hash, for no ID token comes beside a code", func(t *testing.T) {
 		e := e.For(t)
 		tokens := e.LogInWith(e.NewRequest(id, "openid"), "alice")
