@@ -42,7 +42,7 @@ func (s *Server) account(w http.ResponseWriter, r *http.Request) {
 	if stop := s.mayApprove(w, r, login); stop {
 		return
 	}
-	page, err := s.accountHome(r.Context(), s.language(r), login, query)
+	page, err := s.accountHome(r.Context(), s.languages(r), login, query)
 	if err != nil {
 		s.trouble(w, r, err)
 		return
@@ -50,7 +50,7 @@ func (s *Server) account(w http.ResponseWriter, r *http.Request) {
 	s.show(w, r, http.StatusOK, page)
 }
 
-func (s *Server) accountHome(ctx context.Context, lang language.Tag, login store.Login, query url.Values) (templates.AccountHome, error) {
+func (s *Server) accountHome(ctx context.Context, lang []language.Tag, login store.Login, query url.Values) (templates.AccountHome, error) {
 	page := templates.AccountHome{UserID: s.userID(login), SwitchURL: asAnother(withQuery(accountPath, query)), Provider: login.ProviderID}
 	if p := s.providerByID(login.ProviderID); p != nil {
 		page.Provider = p.Config().Name
@@ -77,7 +77,7 @@ func (s *Server) accountHome(ctx context.Context, lang language.Tag, login store
 
 // appName is what a person is told a client is called: its name, or else the
 // host it belongs to, or else its id.
-func (s *Server) appName(ctx context.Context, lang language.Tag, clientID string) (string, error) {
+func (s *Server) appName(ctx context.Context, lang []language.Tag, clientID string) (string, error) {
 	client, err := s.Logins.Client(ctx, clientID)
 	if errors.Is(err, store.ErrNotFound) {
 		return clientID, nil
@@ -89,7 +89,7 @@ func (s *Server) appName(ctx context.Context, lang language.Tag, clientID string
 	if err != nil {
 		return "", err
 	}
-	return cmp.Or(m.Name(lang), m.ClientHost(), clientID), nil
+	return cmp.Or(m.Name(lang...), m.ClientHost(), clientID), nil
 }
 
 // signInTo lets a person sign in who wants to see a page of this server, which

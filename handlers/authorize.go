@@ -140,7 +140,7 @@ func (s *Server) toProvider(w http.ResponseWriter, r *http.Request, id string, a
 		s.trouble(w, r, err)
 		return
 	}
-	s.show(w, r, http.StatusOK, s.chooser(m.Name(s.language(r)), id))
+	s.show(w, r, http.StatusOK, s.chooser(m.Name(s.languages(r)...), id))
 }
 
 // chooser lists the providers for a request.

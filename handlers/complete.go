@@ -64,12 +64,12 @@ func (s *Server) consentPage(r *http.Request, browser, id string, p *provider.Pe
 	if err != nil {
 		return templates.Consent{}, err
 	}
-	lang := s.language(r)
+	lang := s.languages(r)
 	page := templates.Consent{
 		Form:       templates.Form{Action: completePath, CSRFToken: s.formToken(browser, id, *p.Login), RequestID: id},
-		ClientName: m.Name(lang), ClientURI: m.ClientURI, RedirectURI: p.RedirectURI, Configured: p.Client.Configured(), TOSURI: m.TOS(lang), PolicyURI: m.Policy(lang),
+		ClientName: m.Name(lang...), ClientURI: m.ClientURI, RedirectURI: p.RedirectURI, Configured: p.Client.Configured(), TOSURI: m.TOS(lang...), PolicyURI: m.Policy(lang...),
 		UserID: s.userID(*p.Login), SwitchURL: asAnother(startURL(p.Login.ProviderID, id)),
-		Device: templates.Device{ID: p.Scope.Device(), Name: m.Name(lang)},
+		Device: templates.Device{ID: p.Scope.Device(), Name: m.Name(lang...)},
 	}
 	if p.Device != nil {
 		page.Device.Name, page.Device.Exists = p.Device.DisplayName, true

@@ -76,7 +76,7 @@ func TestConsentPage(t *testing.T) {
 func TestConsentLinks(t *testing.T) {
 	e := harness.Start(t)
 	id, _ := e.Register(metadataOf(t, map[string]any{
-		"tos_uri": "https://example.com/tos", "policy_uri": "https://example.com/privacy", "logo_uri": "https://example.com/logo.png", "client_name#de": "Meine App",
+		"tos_uri": "https://example.com/tos", "policy_uri": "https://example.com/privacy", "logo_uri": "https://example.com/logo.png", "client_name#de": "Meine App", "client_name#fr": "Mon appli",
 	}))
 	b := e.NewBrowser()
 	r := e.NewRequest(id, harness.ScopeStable+"LINKS")
@@ -95,12 +95,16 @@ func TestConsentLinks(t *testing.T) {
 			t.Error("the logo is in the page")
 		}
 	})
-	t.Run("B-17: a localised name is shown to those who read it", func(t *testing.T) {
-		a := e.For(t).Do(http.MethodGet, p.Request.URL.RequestURI(), map[string]string{"Cookie": b.Cookie(), "Accept-Language": "de-AT, en;q=0.5"}, "")
-		if a.Header.Get("Content-Language") != "de" || !strings.Contains(string(a.Body), "Meine App") {
-			t.Errorf("Content-Language %q:\n%s", a.Header.Get("Content-Language"), a.Body)
-		}
-	})
+	for accept, want := range map[string]struct{ page, name string }{
+		"de-AT, en;q=0.5": {"de", "Meine App"}, "fr-CA, en;q=0.5": {"en", "Mon appli"}, "en, fr;q=0.5": {"en", "My App"}, "th": {"en", "My App"},
+	} {
+		t.Run("B-17: a localised name is shown to those who read it, whatever the page is in: "+accept, func(t *testing.T) {
+			a := e.For(t).Do(http.MethodGet, p.Request.URL.RequestURI(), map[string]string{"Cookie": b.Cookie(), "Accept-Language": accept}, "")
+			if a.Header.Get("Content-Language") != want.page || !strings.Contains(string(a.Body), want.name) {
+				t.Errorf("Content-Language %q:\n%s", a.Header.Get("Content-Language"), a.Body)
+			}
+		})
+	}
 }
 
 func TestConsentFormAction(t *testing.T) {

@@ -112,14 +112,14 @@ func (s *Server) deviceConsent(w http.ResponseWriter, r *http.Request) {
 		s.trouble(w, r, err)
 		return
 	}
-	lang := s.language(r)
+	lang := s.languages(r)
 	page := templates.DeviceConsent{
 		Form:       templates.Form{Action: deviceConsentPath, CSRFToken: s.formToken(browser, id, *pending.Login), RequestID: id},
-		ClientName: cmp.Or(m.Name(lang), m.ClientHost(), pending.ClientID), ClientURI: m.ClientURI, Configured: pending.Client.Configured(),
+		ClientName: cmp.Or(m.Name(lang...), m.ClientHost(), pending.ClientID), ClientURI: m.ClientURI, Configured: pending.Client.Configured(),
 		UserCode: pending.UserCode,
 		Address:  pending.Requester.Address, Agent: pending.Requester.Agent, RequestedAt: pending.RequestedAt,
 		UserID: s.userID(*pending.Login), SwitchURL: asAnother(startURL(pending.Login.ProviderID, id)),
-		Permissions: permissions(pending.Scope), Device: templates.Device{ID: pending.Scope.Device(), Name: m.Name(lang)},
+		Permissions: permissions(pending.Scope), Device: templates.Device{ID: pending.Scope.Device(), Name: m.Name(lang...)},
 	}
 	if pending.Device != nil {
 		page.Device.Name, page.Device.Exists = pending.Device.DisplayName, true

@@ -63,7 +63,7 @@ func (s *Server) askLogout(w http.ResponseWriter, r *http.Request, l *provider.L
 			s.trouble(w, r, err)
 			return
 		}
-		page.ClientName, page.ClientURI = cmp.Or(m.Name(s.language(r)), m.ClientHost(), l.Client.ID), m.ClientURI
+		page.ClientName, page.ClientURI = cmp.Or(m.Name(s.languages(r)...), m.ClientHost(), l.Client.ID), m.ClientURI
 	}
 	if l.Login != nil {
 		page.UserID = s.userID(*l.Login)

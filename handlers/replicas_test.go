@@ -66,6 +66,19 @@ func TestSessionsOnTwoServers(t *testing.T) {
 			expectInvalidGrant(t, r.repeat(first.For(t)))
 			expectDead(t, second.For(t), r.second.Access)
 		})
+		t.Run("until it is written the other gives the answer again, and no pair is lost (D-23b)", func(t *testing.T) {
+			r := rotate(first.For(t), "USEDUNWRITTEN")
+			expectAlive(t, second.For(t), r.second.Access)
+			first.Clock.Advance(time.Second)
+			again := r.repeat(first.For(t))
+			harness.ExpectJSON(t, again, http.StatusOK)
+			if err := second.Server.Store().FlushUsage(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			expectAlive(t, second.For(t), r.second.Access)
+			expectAlive(t, first.For(t), again.Text("access_token"))
+			expectAlive(t, first.For(t), second.For(t).MustRefresh(r.first.ClientID, again.Text("refresh_token")).Access)
+		})
 		t.Run("a revocation at one server counts at the other at once (E-04)", func(t *testing.T) {
 			tokens := first.For(t).LogIn("alice", "REVOKED")
 			harness.ExpectJSON(t, second.For(t).Form(revokePath, map[string][]string{"token": {tokens.Access}, "client_id": {tokens.ClientID}}), http.StatusOK)

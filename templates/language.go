@@ -17,23 +17,54 @@ const maxPreferences = 16
 // the header acceptLanguage (RFC 9110 §12.5.4), otherwise English. What cannot
 // be parsed is passed over. The result is one of Languages.
 func (r *Renderer) Match(acceptLanguage, uiLocales string) language.Tag {
+	for _, tag := range tags(uiLocales) {
+		if own, ok := r.catalogue.serves(tag); ok {
+			return own
+		}
+	}
+	_, i, _ := r.catalogue.matcher.Match(accepted(acceptLanguage)...)
+	return r.catalogue.tags[i]
+}
+
+// Preferred returns the languages for what others say about themselves, which
+// can be in more languages than a page: those that come before the page's in the
+// same two lists, and the page's own, which is the last.
+func (r *Renderer) Preferred(acceptLanguage, uiLocales string) []language.Tag {
+	page := r.Match(acceptLanguage, uiLocales)
+	var preferred []language.Tag
+	for _, tag := range append(tags(uiLocales), accepted(acceptLanguage)...) {
+		if own, ok := r.catalogue.serves(tag); ok && own == page {
+			break
+		}
+		preferred = append(preferred, tag)
+	}
+	return append(preferred, page)
+}
+
+// serves returns the language in which a reader of tag is served.
+func (c *catalogue) serves(tag language.Tag) (own language.Tag, ok bool) {
+	_, i, confidence := c.matcher.Match(tag)
+	return c.tags[i], confidence > language.No
+}
+
+// tags reads ui_locales.
+func tags(uiLocales string) []language.Tag {
 	var wanted []language.Tag
 	for field := range strings.FieldsSeq(uiLocales) {
 		if tag, err := language.Parse(field); err == nil && len(wanted) < maxPreferences {
 			wanted = append(wanted, tag)
 		}
 	}
-	for _, tag := range wanted {
-		if _, i, confidence := r.catalogue.matcher.Match(tag); confidence > language.No {
-			return r.catalogue.tags[i]
-		}
-	}
-	accepted, _, err := language.ParseAcceptLanguage(acceptLanguage)
+	return wanted
+}
+
+// accepted reads Accept-Language, the preferred language first.
+func accepted(acceptLanguage string) []language.Tag {
+	all, _, err := language.ParseAcceptLanguage(acceptLanguage)
 	if err != nil {
-		return r.catalogue.tags[0]
+		return nil
 	}
-	_, i, _ := r.catalogue.matcher.Match(accepted[:min(len(accepted), maxPreferences)]...)
-	return r.catalogue.tags[i]
+	return all[:min(len(all), maxPreferences)]
 }
 
 // Languages returns the languages that there are catalogues for, English first

@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -27,6 +28,25 @@ func TestMatch(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := r.Match(tt.accept, tt.uiLocales); got != language.MustParse(tt.want) {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestPreferred(t *testing.T) {
+	tests := []struct{ name, accept, uiLocales, want string }{
+		{"English when nothing is said", "", "", "[en]"},
+		{"what comes before the language of the page", "fr, th;q=0.9, de;q=0.8, es;q=0.7", "", "[fr th de]"},
+		{"nothing but a region of it", "de-AT, fr;q=0.5", "", "[de]"},
+		{"ui_locales before the header", "en, es;q=0.5", "fr de", "[fr de]"},
+		{"ui_locales without a catalogue, and then the header", "th, de;q=0.5", "fr", "[fr th de]"},
+		{"everything, when there is no catalogue for any of it", "th, fr", "", "[th fr en]"},
+	}
+	r := renderer(t)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := fmt.Sprint(r.Preferred(tt.accept, tt.uiLocales)); got != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
 		})
