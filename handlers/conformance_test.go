@@ -3,10 +3,8 @@ package handlers_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -88,15 +86,16 @@ func compareDocument() error {
 	if err := conformance.Check(items, reasons, titles, cases); err != nil {
 		return err
 	}
+	modules, err := conformance.Modules(root)
+	if err != nil {
+		return err
+	}
 	path := filepath.Join("..", filepath.FromSlash(conformance.DocumentPath))
-	document := conformance.Document(items, reasons, titles, cases, fakeRuns)
+	document := conformance.Evidence{Items: items, Reasons: reasons, Titles: titles, Cases: cases, Fakes: fakeRuns, Modules: modules}.Document()
 	if *update {
 		return os.WriteFile(path, []byte(document), 0o644)
 	}
 	written, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}

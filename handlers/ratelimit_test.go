@@ -379,14 +379,14 @@ func TestServersShareTheLimits(t *testing.T) {
 				e.T.Fatal(err)
 			}
 		}
-		t.Run("L-21 B-06: what one server has counted the other knows after a merge", func(t *testing.T) {
+		t.Run("what one server has counted the other knows after a merge (L-21, B-06)", func(t *testing.T) {
 			first, second := first.For(t), second.For(t)
 			exhaust(first)
 			share(first)
 			share(second)
 			harness.ExpectOAuthError(t, register(second, harness.WebClient), http.StatusTooManyRequests, "temporarily_unavailable")
 		})
-		t.Run("L-21: neither lets more through than comes back", func(t *testing.T) {
+		t.Run("neither lets more through than comes back (L-21)", func(t *testing.T) {
 			first, second := first.For(t), second.For(t)
 			for range 5 {
 				first.Clock.Advance(time.Second)
@@ -396,7 +396,7 @@ func TestServersShareTheLimits(t *testing.T) {
 				expectStatus(second, register(second, harness.WebClient), http.StatusTooManyRequests)
 			}
 		})
-		t.Run("G-11: user codes are shared too", func(t *testing.T) {
+		t.Run("user codes are shared too (G-11)", func(t *testing.T) {
 			first, second := first.For(t), second.For(t)
 			first.Clock.Advance(time.Minute)
 			for range 10 {
@@ -406,7 +406,7 @@ func TestServersShareTheLimits(t *testing.T) {
 			share(second)
 			expectPage(t, typeIn(second.NewBrowser(), "BBBB-BBBB"), http.StatusTooManyRequests, "Too many tries at once")
 		})
-		t.Run("L-21: without the database nobody is refused, and each server counts on", func(t *testing.T) {
+		t.Run("without the database nobody is refused, and each server counts on (L-21)", func(t *testing.T) {
 			first := first.For(t)
 			first.Clock.Advance(time.Minute)
 			execute(first, "ALTER TABLE rate_limits RENAME TO gone")

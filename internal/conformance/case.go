@@ -43,6 +43,14 @@ func (c Case) Test() string {
 	return test
 }
 
+// attacks is 1 for a case that attacks, else 0.
+func (c Case) attacks() int {
+	if strings.HasPrefix(c.Name, "TestHostile") {
+		return 1
+	}
+	return 0
+}
+
 // Says is what must be true, in the words of the test where titles has them:
 // in the name of a subtest, white space is an underscore.
 func (c Case) Says(titles []string) string {

@@ -148,17 +148,20 @@ func TestCheck(t *testing.T) {
 func TestDocument(t *testing.T) {
 	items := []Item{list[0], list[3], list[8]}
 	var cases []Case
-	for _, name := range []string{"TestA/A-01:_a|b", "TestA/A-01:_b", "TestB/A-01:_c", "TestB/A-01:_d", "TestB/A-01:_e", "TestB/A-01:_f", "TestC/A-01_H-01:_g"} {
+	for _, name := range []string{"TestHostileA/A-01:_a|b", "TestA/A-01:_b", "TestB/A-01:_c", "TestB/A-01:_d", "TestB/A-01:_e", "TestB/A-01:_f", "TestC/A-01_H-01:_g"} {
 		cases = append(cases, Case{Name: name, Passed: true})
 	}
 	fakes := []FakeRun{{Fake: "empty", Cases: cases[:2]}, {Fake: "missing", Cases: []Case{{Name: cases[0].Name}}}}
-	got := Document(items, map[string]string{"A-04": "No.", "H-01": "Due."}, nil, cases, fakes)
+	modules := []Module{{"Basic OP", "oidcc-server", "It works."}, {"Basic OP", "oidcc-display", "Skipped: no."}, {"Config OP", "oidcc-c", "Not passed: no."}}
+	got := Evidence{items, map[string]string{"A-04": "No.", "H-01": "Due."}, nil, cases, fakes, modules}.Document()
 	for _, want := range []string{
 		"Of 3 items 2 pass, 1 of them in part, and 1 have no case but a reason.",
 		"| this server | 7 | 7 | 0 | 0 |\n| empty | 7 | 2 | 0 | 5 |\n| missing | 7 | 0 | 1 | 6 |\n",
-		"| A-01 | MUST | r. | s | `TestA`: a\\|b<br>b<br>`TestB`: c<br>d<br>`TestC`: g<br>and 2 more | passes |\n",
+		"| A-01 | MUST | r. | s | `TestA`: b<br>`TestB`: c<br>d<br>`TestC`: g<br>`TestHostileA`: a\\|b<br>and 2 more | passes |\n",
 		"| A-04 | MAY | r. | s | No. | no case |\n",
 		"| H-01 | MUST | r. | s | Due.<br>`TestC`: g | passes in part |\n",
+		"| Basic OP | 1 | 1 | 0 |\n| Config OP | 0 | 0 | 1 |\n",
+		"| Basic OP | oidcc-display | Skipped: no. |\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("it lacks %q:\n%s", want, got)

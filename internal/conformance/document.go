@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -59,40 +60,92 @@ var sections = []struct{ letter, name string }{
 	{"L", "Security"},
 }
 
+// Evidence is what docs/conformance.md is written from.
+type Evidence struct {
+	Items []Item
+	// Reasons are why an item has no case, by its id.
+	Reasons map[string]string
+	// Titles are the names of the cases as the tests write them.
+	Titles []string
+	// Cases have been run, and have passed, against this server.
+	Cases []Case
+	Fakes []FakeRun
+	// Modules are those of the OpenID profiles.
+	Modules []Module
+}
+
 // Document is docs/conformance.md: every item with the cases that prove it, or
-// the reason why none does.
-func Document(items []Item, reasons map[string]string, titles []string, cases []Case, fakes []FakeRun) string {
+// the reason why none does, and the modules of the OpenID profiles.
+func (e Evidence) Document() string {
 	byItem := map[string][]Case{}
-	for _, c := range cases {
+	for _, c := range e.Cases {
 		for _, id := range c.Items() {
 			byItem[id] = append(byItem[id], c)
 		}
 	}
+	var b strings.Builder
+	b.WriteString(introduction)
+	e.writeCounts(&b, byItem)
+	for _, s := range sections {
+		fmt.Fprintf(&b, "\n## %s. %s\n\n| Item | Level | Requirement | Source | Cases | Result |\n|---|---|---|---|---|---|\n", s.letter, s.name)
+		for _, item := range e.Items {
+			if item.Section() == s.letter {
+				writeItem(&b, item, e.Reasons[item.ID], byItem[item.ID], e.Titles)
+			}
+		}
+	}
+	writeModules(&b, e.Modules)
+	return b.String()
+}
+
+func (e Evidence) writeCounts(b *strings.Builder, byItem map[string][]Case) {
 	part := 0
-	for id := range reasons {
+	for id := range e.Reasons {
 		if len(byItem[id]) > 0 {
 			part++
 		}
 	}
-	var b strings.Builder
-	b.WriteString(introduction)
-	fmt.Fprintf(&b, "Of %d items %d pass, %d of them in part, and %d have no case but a reason.\n\n",
-		len(items), len(items)-len(reasons)+part, part, len(reasons)-part)
+	fmt.Fprintf(b, "Of %d items %d pass, %d of them in part, and %d have no case but a reason.\n\n",
+		len(e.Items), len(e.Items)-len(e.Reasons)+part, part, len(e.Reasons)-part)
 	b.WriteString("| Every request is answered by | cases | pass | fail | not reached |\n|---|---|---|---|---|\n")
-	fmt.Fprintf(&b, "| this server | %d | %d | 0 | 0 |\n", len(cases), len(cases))
-	for _, f := range fakes {
-		failed, passed, unreached := f.Count(cases)
-		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d |\n", f.Fake, len(cases), passed, failed, unreached)
+	fmt.Fprintf(b, "| this server | %d | %d | 0 | 0 |\n", len(e.Cases), len(e.Cases))
+	for _, f := range e.Fakes {
+		failed, passed, unreached := f.Count(e.Cases)
+		fmt.Fprintf(b, "| %s | %d | %d | %d | %d |\n", f.Fake, len(e.Cases), passed, failed, unreached)
 	}
-	for _, s := range sections {
-		fmt.Fprintf(&b, "\n## %s. %s\n\n| Item | Level | Requirement | Source | Cases | Result |\n|---|---|---|---|---|---|\n", s.letter, s.name)
-		for _, item := range items {
-			if item.Section() == s.letter {
-				writeItem(&b, item, reasons[item.ID], byItem[item.ID], titles)
-			}
+}
+
+const modulesIntroduction = `
+## OpenID profiles
+
+The modules of the OpenID Foundation's conformance profiles, with the requests and
+checks of each made by openid-client against the program as it is built, with
+` + "`oidc_require_pkce = false` and `oidc_registration_require_client_uri = false`" + `.
+[testdata/clients](../testdata/clients/README.md) says how to run them. A module is
+skipped where its profile allows that, and not passed where it wants what Matrix or
+this server's rules forbid.
+
+`
+
+func writeModules(b *strings.Builder, modules []Module) {
+	b.WriteString(modulesIntroduction)
+	b.WriteString("| Profile | passed | skipped | not passed |\n|---|---|---|---|\n")
+	var profiles []string
+	counts := map[string]map[string]int{}
+	for _, m := range modules {
+		if counts[m.Profile] == nil {
+			counts[m.Profile] = map[string]int{}
+			profiles = append(profiles, m.Profile)
 		}
+		counts[m.Profile][m.Result()]++
 	}
-	return b.String()
+	for _, p := range profiles {
+		fmt.Fprintf(b, "| %s | %d | %d | %d |\n", p, counts[p][Passed], counts[p][Skipped], counts[p][NotPassed])
+	}
+	b.WriteString("\n| Profile | Module | What is checked, or why not |\n|---|---|---|\n")
+	for _, m := range modules {
+		fmt.Fprintf(b, "| %s | %s | %s |\n", m.Profile, cell(m.Name), cell(m.Check))
+	}
 }
 
 const introduction = `# Conformance
@@ -108,6 +161,9 @@ fails when a case fails, when an item has neither a case nor a reason, when a
 case names no item, and when this page is not what the run has shown. The items
 are in ` + "`testdata/conformance/items.tsv`" + `, the reasons in
 ` + "`testdata/conformance/reasons.tsv`" + `.
+
+Tests that need two servers on one PostgreSQL name their items at the end, in
+brackets, and are not counted here, so that the page is the same without one.
 
 A case that cannot fail proves nothing. So all of them also run against a server
 that answers every request of a case with 200 and ` + "`{}`" + `, and against one that
@@ -158,6 +214,8 @@ func chosen(cases []Case) (named, rest []Case) {
 	if len(cases) <= most {
 		return cases, nil
 	}
+	// What is asked comes before the attacks on it.
+	cases = slices.SortedStableFunc(slices.Values(cases), func(a, b Case) int { return cmp.Compare(a.attacks(), b.attacks()) })
 	pick := map[string]bool{}
 	for turn := 0; len(pick) < few; turn++ {
 		before := map[string]int{} // the cases of each test so far

@@ -2,18 +2,13 @@ package realclients_test
 
 import (
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+
+	"keymaker/internal/conformance"
 )
-
-// modulesHeader is the first line of testdata/conformance/openid-modules.tsv.
-const modulesHeader = "profile\tmodule\tcheck"
-
-// How a module ends, beside passing; check begins with it, and says why.
-var notPassed = []string{"Skipped", "Not passed"}
 
 // modules are the modules of the OpenID Foundation's conformance profiles that
 // are listed, each as "PROFILE: MODULE: RESULT", and those that scripts report.
@@ -30,38 +25,16 @@ type modules struct {
 // have reported must be exactly what is listed, each module once.
 func newModules(t *testing.T, scripts int) *modules {
 	t.Helper()
-	m := &modules{due: scripts}
-	for line := range strings.Lines(readList(t)) {
-		fields := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
-		if len(fields) != 3 || slices.Contains(fields, "") {
-			t.Fatalf("openid-modules.tsv: the line %q has not three fields", line)
-		}
-		m.listed = append(m.listed, fields[0]+": "+fields[1]+": "+result(fields[2]))
-	}
-	t.Cleanup(func() { m.compare(t) })
-	return m
-}
-
-func readList(t *testing.T) string {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(repository, "testdata", "conformance", "openid-modules.tsv"))
+	list, err := conformance.Modules(os.DirFS(repository))
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, ok := strings.CutPrefix(string(text), modulesHeader+"\n")
-	if !ok {
-		t.Fatalf("openid-modules.tsv does not begin with %q", modulesHeader)
+	m := &modules{due: scripts}
+	for _, module := range list {
+		m.listed = append(m.listed, module.Profile+": "+module.Name+": "+module.Result())
 	}
-	return list
-}
-
-func result(check string) string {
-	for _, r := range notPassed {
-		if strings.HasPrefix(check, r+": ") {
-			return strings.ToLower(r)
-		}
-	}
-	return "passed"
+	t.Cleanup(func() { m.compare(t) })
+	return m
 }
 
 // note takes the modules out of the steps of a script.
