@@ -122,6 +122,11 @@ func TestRegistrationEchoes(t *testing.T) {
 			map[string]any{"logo_uri#pt-BR": "https://example.com/l.png", "tos_uri#zh-Hant": "https://example.com/tos", "policy_uri#de": "https://www.example.com/p", "software_id#de": "x"},
 			map[string]any{"logo_uri#pt-BR": "https://example.com/l.png", "tos_uri#zh-Hant": "https://example.com/tos", "policy_uri#de": "https://www.example.com/p"},
 		},
+		{
+			"B-35: a host of other letters, as browsers write it",
+			map[string]any{"client_uri": "https://xn--exmple-cua.com/", "redirect_uris": []string{"https://app.xn--exmple-cua.com/cb"}},
+			map[string]any{"client_uri": "https://xn--exmple-cua.com/", "redirect_uris": []any{"https://app.xn--exmple-cua.com/cb"}},
+		},
 		{"B-18: several redirect_uris, as they were written", map[string]any{"redirect_uris": []string{"https://EXAMPLE.com/%7Ex", "https://app.example.com/callback"}},
 			map[string]any{"redirect_uris": []any{"https://EXAMPLE.com/%7Ex", "https://app.example.com/callback"}}},
 		{"B-19: an unknown response type is ignored", map[string]any{"response_types": []string{"code", "token"}}, nil},

@@ -34,6 +34,7 @@ func TestScopesOfAnAuthorization(t *testing.T) {
 		{"C-35: two devices in two spellings", api + " " + device + "A " + unstable + "device:B", "", false},
 		{"C-35: no device: one is generated and told", api, api + " " + device + "*", false},
 		{"C-35: no device where one is required", api, "", true},
+		{"C-35 C-32: no device beside the unstable api", unstable + "api:*", unstable + "api:* " + device + "*", false},
 		{"C-36: an empty device id", api + " " + device, "", false},
 		{"C-36: an empty device id in the unstable spelling", unstable + "api:* " + unstable + "device:", "", false},
 		{"C-36: a device id with a backslash", api + " " + device + `A\B`, "", false},
@@ -53,6 +54,9 @@ func TestScopesOfAnAuthorization(t *testing.T) {
 		{"C-3B: a device without the api", "openid " + device + "A", "", false},
 		{"C-3B: openid alone", "openid", "openid", false},
 		{"C-3C: both spellings of one device", api + " " + device + "A " + unstable + "device:A", api + " " + device + "A " + unstable + "device:A", false},
+		{"C-3C: the api in one spelling, and the device in the other", api + " " + unstable + "device:A", api + " " + unstable + "device:A", false},
+		{"C-3C: both spellings of both", api + " " + unstable + "api:* " + device + "A " + unstable + "device:A", api + " " + unstable + "api:* " + device + "A " + unstable + "device:A", false},
+		{"C-33: a spelling that nobody uses", "openid urn:matrix:org.matrix.msc2967.client:api:read urn:matrix:client:api:", "openid", false},
 		{"C-3D: administration is not for the asking", api + " " + device + "A urn:matrix:client:server_administration urn:synapse:admin:*", api + " " + device + "A", false},
 	}
 	for _, tt := range tests {
@@ -82,6 +86,27 @@ func TestScopesOfAnAuthorization(t *testing.T) {
 			expectDevice(t, e, tokens)
 		})
 	}
+}
+
+func TestScopesThatAreDropped(t *testing.T) {
+	e := harness.Start(t)
+	id, _ := e.Register(harness.WebClient)
+	t.Run("C-3A: what is dropped is neither asked for, nor granted, nor told to the homeserver", func(t *testing.T) {
+		e := e.For(t)
+		r := e.NewRequest(id, harness.ScopeStable+"NARROWED urn:example:x urn:synapse:admin:* email")
+		b := e.NewBrowser()
+		page := b.Consent(r, "alice")
+		if text := page.Text(); strings.Contains(text, "urn:") || strings.Contains(text, "admin") || !strings.Contains(text, "see your e-mail address") {
+			t.Errorf("the page says\n%s", text)
+		}
+		a := e.Exchange(r, harness.Returned(b.Decide(page, "approve")).Get("code"))
+		if want := harness.ScopeStable + "NARROWED email"; a.Text("scope") != want {
+			t.Errorf("granted %q, want %q", a.Text("scope"), want)
+		}
+		if got := e.Introspect(a.Text("access_token")).Text("scope"); strings.Contains(got, "example") || strings.Contains(got, "synapse") || !strings.Contains(got, "email") {
+			t.Errorf("introspection says %q", got)
+		}
+	})
 }
 
 // expectDevice wants the token to be good for the device that its scope names,
