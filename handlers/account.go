@@ -1,29 +1,66 @@
 package handlers
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"maps"
 	"net/http"
 	"net/url"
-
-	"golang.org/x/text/language"
+	"slices"
+	"time"
 
 	"keymaker/provider"
+	"keymaker/provider/loginhint"
 	"keymaker/store"
 	"keymaker/templates"
-	"keymaker/upstream"
 )
 
-const accountPath = oidc + "/account"
+const (
+	accountPath = oidc + "/account"
 
-// fieldProvider is the parameter that names the identity provider to sign in
-// with.
-const fieldProvider = "idp_id"
+	// fieldAction names what a deep link is for (MSC4191), and fieldDevice the
+	// device that it is about.
+	fieldAction = "action"
+	fieldDevice = "device_id"
+	// fieldHint is whom a deep link is meant for (MSC4198).
+	fieldHint = "org.matrix.msc4198.login_hint"
+)
 
-// account shows a person their account (MSC4191; conformance H-01). An action
-// that has no page of its own leads here too (H-02).
+// Account is what the account pages ask for.
+type Account interface {
+	LiveSessions(ctx context.Context, localpart string) ([]store.LiveSession, error)
+	IdleDevices(ctx context.Context, localpart string) ([]store.Device, error)
+	RenameDevice(ctx context.Context, localpart, deviceID, displayName string) error
+	EndPlaces(ctx context.Context, localpart string, p store.Places) error
+	SignOutElsewhere(ctx context.Context, l store.Login, cookie string) error
+	KnowSignIns(ctx context.Context, localpart string, until time.Time) error
+}
+
+// visit is a person who looks at their account.
+type visit struct {
+	login store.Login
+	// browser is the cookie that ties the forms to this browser.
+	browser string
+	query   url.Values
+}
+
+// accountAction is a page of the account, by the names under which links ask
+// for it.
+type accountAction struct {
+	names []string
+	show  func(w http.ResponseWriter, r *http.Request, v visit)
+}
+
+// accountActions are the pages beside the home (conformance H-02).
+func (s *Server) accountActions() []accountAction {
+	return []accountAction{
+		{[]string{provider.ActionDevicesList, "org.matrix.sessions_list", "sessions_list"}, s.showSessions},
+		{[]string{provider.ActionDeviceView, "org.matrix.session_view", "session_view"}, s.showSession},
+		{[]string{provider.ActionDelete, "org.matrix.session_end", "session_end"}, s.askEnd},
+	}
+}
+
+// account shows a person their account: the page that the link asks for, or its
+// home (MSC4191; conformance H-01, H-02).
 func (s *Server) account(w http.ResponseWriter, r *http.Request) {
 	query, err := readQuery(r)
 	if err != nil {
@@ -42,102 +79,91 @@ func (s *Server) account(w http.ResponseWriter, r *http.Request) {
 	if stop := s.mayApprove(w, r, login); stop {
 		return
 	}
-	page, err := s.accountHome(r.Context(), s.languages(r), login, query)
-	if err != nil {
-		s.trouble(w, r, err)
+	if wanted := s.hinted(query); wanted.Localpart != "" && wanted.Localpart != login.Localpart {
+		s.show(w, r, http.StatusOK, s.switchPage(login, wanted, query))
 		return
 	}
-	s.show(w, r, http.StatusOK, page)
-}
-
-func (s *Server) accountHome(ctx context.Context, lang []language.Tag, login store.Login, query url.Values) (templates.AccountHome, error) {
-	page := templates.AccountHome{UserID: s.userID(login), SwitchURL: asAnother(withQuery(accountPath, query)), Provider: login.ProviderID}
-	if p := s.providerByID(login.ProviderID); p != nil {
-		page.Provider = p.Config().Name
-	}
-	live, err := s.Logins.LiveSessions(ctx, login.Localpart)
-	if err != nil {
-		return page, err
-	}
-	names := map[string]string{"": ""}
-	for _, l := range live {
-		if _, known := names[l.ClientID]; !known {
-			if names[l.ClientID], err = s.appName(ctx, lang, l.ClientID); err != nil {
-				return page, err
-			}
-		}
-		session := templates.Session{Name: l.DeviceName, DeviceID: l.DeviceID, App: names[l.ClientID], LastSeenAt: l.LastSeenAt}
-		if session.LastSeenAt.IsZero() {
-			session.LastSeenAt = l.RefreshedAt
-		}
-		page.Sessions = append(page.Sessions, session)
-	}
-	return page, nil
-}
-
-// appName is what a person is told a client is called: its name, or else the
-// host it belongs to, or else its id.
-func (s *Server) appName(ctx context.Context, lang []language.Tag, clientID string) (string, error) {
-	client, err := s.Logins.Client(ctx, clientID)
-	if errors.Is(err, store.ErrNotFound) {
-		return clientID, nil
-	}
-	if err != nil {
-		return "", err
-	}
-	m, err := provider.ClientMetadata(client)
-	if err != nil {
-		return "", err
-	}
-	return cmp.Or(m.Name(lang...), m.ClientHost(), clientID), nil
-}
-
-// signInTo lets a person sign in who wants to see a page of this server, which
-// opens afterwards with the same parameters (conformance H-03).
-func (s *Server) signInTo(w http.ResponseWriter, r *http.Request, path string, query url.Values) {
-	if err := s.limitAddress(r); err != nil {
-		s.trouble(w, r, err)
-		return
-	}
-	fresh := query.Get(fieldSwitch) != ""
-	back := withQuery(path, query)
-	wanted := query.Get(fieldProvider)
-	if s.providerByID(wanted) == nil {
-		p, ok := s.Config.DefaultProvider()
-		if !ok {
-			s.show(w, r, http.StatusOK, s.chooserFor(path, query))
+	v := visit{login: login, browser: s.cookies.browser(w, r), query: query}
+	for _, a := range s.accountActions() {
+		if slices.Contains(a.names, query.Get(fieldAction)) {
+			a.show(w, r, v)
 			return
 		}
-		wanted = p.ClientID
 	}
-	s.start(w, r, s.cookies.browser(w, r), wanted, store.UpstreamLogin{Return: back, Fresh: fresh}, upstream.Request{})
+	s.showHome(w, r, v)
 }
 
-// chooserFor lists the providers for a page of this server.
-func (s *Server) chooserFor(path string, query url.Values) templates.ChooseProvider {
-	var page templates.ChooseProvider
-	for _, p := range s.Config.IdentityProviders {
-		chosen := maps.Clone(query)
-		chosen.Set(fieldProvider, p.ClientID)
-		page.Providers = append(page.Providers, templates.Provider{Name: p.Name, URL: path + "?" + chosen.Encode()})
-	}
+// hinted is whom a deep link is meant for; the zero value for anybody.
+func (s *Server) hinted(query url.Values) store.Login {
+	return store.Login{Localpart: loginhint.Parse(query.Get(fieldHint), s.Config.ServerName).Localpart}
+}
+
+// switchPage asks whom a link is not meant for who they want to be (conformance
+// H-11).
+func (s *Server) switchPage(login, wanted store.Login, query url.Values) templates.SwitchAccount {
+	page := templates.SwitchAccount{UserID: s.userID(login), Wanted: s.userID(wanted), SwitchURL: asAnother(withQuery(accountPath, query))}
+	query.Del(fieldHint)
+	page.StayURL = withQuery(accountPath, query)
 	return page
 }
 
-// withQuery is a page with its parameters, but for those that say how the
-// person signs in.
-func withQuery(path string, query url.Values) string {
-	kept := maps.Clone(query)
-	kept.Del(fieldProvider)
-	kept.Del(fieldSwitch)
-	if len(kept) == 0 {
-		return path
+// accountURL is an account page, with what it is about in pairs of a name and a
+// value.
+func accountURL(action string, about ...string) string {
+	query := url.Values{}
+	if action != "" {
+		query.Set(fieldAction, action)
 	}
-	return path + "?" + kept.Encode()
+	for pair := range slices.Chunk(about, 2) {
+		query.Add(pair[0], pair[1])
+	}
+	return withQuery(accountPath, query)
 }
 
-// changePassword leads password managers to where a person learns who keeps the
-// password (W3C, A Well-Known URL for Changing Passwords; conformance A-24).
-func (s *Server) changePassword(w http.ResponseWriter, _ *http.Request) {
-	seeOther(w, s.Provider.AccountURL())
+// frame is what the account pages share.
+func (s *Server) frame(v visit, current templates.Section) templates.AccountFrame {
+	return templates.AccountFrame{UserID: s.userID(v.login), SwitchURL: asAnother(withQuery(accountPath, v.query)), Current: current,
+		Sections: []templates.SectionLink{
+			{Section: templates.SectionHome, URL: accountURL("")},
+			{Section: templates.SectionSessions, URL: accountURL(provider.ActionDevicesList)},
+		}}
+}
+
+// accountForm is a form of an account page. What it is about is authenticated
+// with it: what a person agrees to is what they were shown.
+func (s *Server) accountForm(v visit, about url.Values) templates.Form {
+	id := about.Encode()
+	return templates.Form{Action: accountPath, CSRFToken: s.formToken(v.browser, id, v.login), RequestID: id}
+}
+
+// showHome shows the account itself, and the sign-ins that the person may not
+// know of.
+func (s *Server) showHome(w http.ResponseWriter, r *http.Request, v visit) {
+	page := templates.AccountHome{AccountFrame: s.frame(v, templates.SectionHome), Provider: s.providerName(v.login.ProviderID)}
+	user, err := s.Logins.User(r.Context(), v.login.Localpart)
+	if err != nil {
+		s.trouble(w, r, err)
+		return
+	}
+	places, err := s.places(r, v)
+	if err != nil {
+		s.trouble(w, r, err)
+		return
+	}
+	for _, p := range places {
+		if s.isNews(user, p) {
+			page.SignIns = append(page.SignIns, p.Place)
+		}
+	}
+	page.Known = s.accountForm(v, url.Values{fieldDo: {doKnow}, fieldUntil: {formatMilli(s.Clock.Now())}})
+	s.show(w, r, http.StatusOK, page)
+}
+
+// providerName is what the administrator calls a provider; its id when it is not
+// configured any more.
+func (s *Server) providerName(id string) string {
+	if p := s.providerByID(id); p != nil {
+		return p.Config().Name
+	}
+	return id
 }

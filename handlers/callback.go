@@ -54,7 +54,8 @@ func (s *Server) finishLogin(w http.ResponseWriter, r *http.Request, providerID 
 		s.unresolved(w, r, p, waiting, identity, err)
 		return
 	}
-	login := store.Login{Localpart: localpart, ProviderID: p.ID(), UpstreamIssuer: identity.Issuer, UpstreamSubject: identity.Subject, AuthTime: identity.AuthTime}
+	login := store.Login{Localpart: localpart, ProviderID: p.ID(), UpstreamIssuer: identity.Issuer, UpstreamSubject: identity.Subject, AuthTime: identity.AuthTime,
+		BrowserHash: browserHash(browser)}
 	if login.AuthTime.IsZero() {
 		login.AuthTime = s.Clock.Now()
 	}
@@ -132,6 +133,9 @@ func (s *Server) beginBrowserSession(w http.ResponseWriter, r *http.Request, log
 		return err
 	}
 	s.cookies.set(w, s.cookies.sessionName(), cookie, browserSessionTTL)
+	// What tells this browser from others lasts as long, so that the person can
+	// tell their sessions from others.
+	s.cookies.set(w, s.cookies.browserName(), s.cookies.browser(w, r), browserSessionTTL)
 	return nil
 }
 

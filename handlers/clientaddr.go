@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+
+	"keymaker/store"
 )
 
 // clientAddr is the address of the client. X-Forwarded-For counts only as far
@@ -27,6 +29,21 @@ func (s *Server) clientAddr(r *http.Request) netip.Addr {
 		addr = next
 	}
 	return addr.Unmap().WithZone("")
+}
+
+// noteAddress lets the store remember where a client was used from.
+func (s *Server) noteAddress(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(store.WithAddress(r.Context(), s.addressText(r))))
+	})
+}
+
+// addressText is clientAddr as text; "" when it is not known.
+func (s *Server) addressText(r *http.Request) string {
+	if addr := s.clientAddr(r); addr.IsValid() {
+		return addr.String()
+	}
+	return ""
 }
 
 func (s *Server) trusted(addr netip.Addr) bool {

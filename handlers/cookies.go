@@ -69,6 +69,14 @@ func (c cookies) browser(w http.ResponseWriter, r *http.Request) string {
 // knownBrowser is the value that the browser sent, or "".
 func (c cookies) knownBrowser(r *http.Request) string { return value(r, c.browserName()) }
 
+// browserHash is what is remembered of a browser: "" for none.
+func browserHash(browser string) string {
+	if browser == "" {
+		return ""
+	}
+	return string(secret.Hash(browser))
+}
+
 // session is the value of the browser session's cookie, or "".
 func (c cookies) session(r *http.Request) string { return value(r, c.sessionName()) }
 

@@ -18,8 +18,8 @@ type decision struct {
 
 // readDecision reads the form of an approval. Whether it is authentic is to be
 // asked once it is known who has signed in for the request.
-func (s *Server) readDecision(w http.ResponseWriter, r *http.Request) (decision, error) {
-	if err := readSingle(w, r); err != nil {
+func (s *Server) readDecision(w http.ResponseWriter, r *http.Request, lists ...string) (decision, error) {
+	if err := readSingle(w, r, lists...); err != nil {
 		return decision{}, err
 	}
 	d := decision{browser: s.cookies.knownBrowser(r), id: r.PostForm.Get(templates.FieldRequest), token: r.PostForm.Get(templates.FieldCSRF)}

@@ -17,10 +17,7 @@ func (s *Server) authorizeDevice(w http.ResponseWriter, r *http.Request) {
 		s.oauthFailure(w, r, err)
 		return
 	}
-	from := store.Requester{Agent: r.UserAgent()}
-	if addr := s.clientAddr(r); addr.IsValid() {
-		from.Address = addr.String()
-	}
+	from := store.Requester{Address: s.addressText(r), Agent: r.UserAgent()}
 	answer, err := s.Provider.AuthorizeDevice(r.Context(), r, from)
 	if err != nil {
 		s.oauthFailure(w, r, err)

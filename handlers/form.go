@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -55,13 +56,14 @@ func readForm(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// readSingle is readForm for an endpoint that refuses repeated parameters.
-func readSingle(w http.ResponseWriter, r *http.Request) error {
+// readSingle is readForm for an endpoint that refuses repeated parameters, but
+// for those that are a list.
+func readSingle(w http.ResponseWriter, r *http.Request, lists ...string) error {
 	if err := readForm(w, r); err != nil {
 		return err
 	}
 	for name, values := range r.PostForm {
-		if len(values) > 1 {
+		if len(values) > 1 && !slices.Contains(lists, name) {
 			return repeatedError{errtext.Name(name)}
 		}
 	}

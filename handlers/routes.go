@@ -87,7 +87,7 @@ func (s *Server) oauthRoutes() []route {
 		{oidc + "/par", oauthAPI, post(s.pushAuthorization)},
 		{oidc + "/authorize", entry, getPost(s.authorize, s.authorize)},
 		{oidc + "/_complete", page, getPost(s.consent, s.answerConsent)},
-		{accountPath, page, get(s.account)},
+		{accountPath, page, getPost(s.account, s.answerAccount)},
 		{oidc + "/token", oauthAPI, post(s.token)},
 		{oidc + "/revoke", oauthAPI, post(s.revoke)},
 		{oidc + "/introspect", serverAPI, post(s.introspect)},
@@ -194,7 +194,7 @@ func (s *Server) around(r route) http.Handler {
 	h := s.byMethod(r)
 	switch r.kind {
 	case oauthAPI, matrixAPI:
-		return cors(h)
+		return cors(s.noteAddress(h))
 	case etagAPI:
 		return etagCORS(h)
 	case page:

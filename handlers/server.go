@@ -26,6 +26,7 @@ type Options struct {
 	Upstreams []*upstream.Provider
 	Accounts  *upstream.Accounts
 	Logins    Logins
+	Account   Account
 	// Matrix is the embedded homeserver surface; nil where a real homeserver
 	// answers those paths.
 	Matrix Matrix

@@ -28,7 +28,6 @@ type Logins interface {
 	SignInBrowser(ctx context.Context, cookie string, l store.Login, expires time.Time) error
 	BrowserSession(ctx context.Context, cookie string) (store.Login, error)
 	HasGrants(ctx context.Context, clientID string) (bool, error)
-	LiveSessions(ctx context.Context, localpart string) ([]store.LiveSession, error)
 	Client(ctx context.Context, id string) (*store.Client, error)
 	User(ctx context.Context, localpart string) (store.User, error)
 }

@@ -24,6 +24,7 @@ type metadata struct {
 	UserinfoEndpoint                 string   `json:"userinfo_endpoint"`
 	JWKSURI                          string   `json:"jwks_uri"`
 	AccountManagementURI             string   `json:"account_management_uri"`
+	AccountManagementActions         []string `json:"account_management_actions_supported"`
 	EndSessionEndpoint               string   `json:"end_session_endpoint"`
 	BackchannelLogout                bool     `json:"backchannel_logout_supported"`
 	BackchannelLogoutSession         bool     `json:"backchannel_logout_session_supported"`
@@ -76,7 +77,7 @@ func (p *Provider) buildMetadata(languages []string, rs256 bool) ([]byte, error)
 		AuthorizationEndpoint: p.endpoint("/authorize"), TokenEndpoint: p.endpoint("/token"), RevocationEndpoint: p.endpoint("/revoke"),
 		DeviceAuthorizationEndpoint: deviceAuthorization, PushedAuthorizationEndpoint: p.endpoint("/par"),
 		RegistrationEndpoint: p.endpoint("/registration"), IntrospectionEndpoint: p.endpoint("/introspect"),
-		UserinfoEndpoint: p.endpoint("/userinfo"), JWKSURI: p.endpoint("/jwks"), AccountManagementURI: p.AccountURL(),
+		UserinfoEndpoint: p.endpoint("/userinfo"), JWKSURI: p.endpoint("/jwks"), AccountManagementURI: p.AccountURL(), AccountManagementActions: AccountActions(),
 		EndSessionEndpoint: p.endpoint("/end_session"), BackchannelLogout: true, BackchannelLogoutSession: true,
 		ResponseTypesSupported: []string{"code"}, ResponseModesSupported: responseModes(),
 		GrantTypesSupported: registration.GrantTypes(p.config.OIDCDeviceGrant), CodeChallengeMethodsSupported: []string{"S256"},

@@ -72,7 +72,7 @@ func (s *Store) AccessToken(ctx context.Context, hash []byte) (*Session, error) 
 	session.use = use{
 		session: row.Session.ID, localpart: row.Session.Login.Localpart, device: session.DeviceID, generation: row.TokenGeneration,
 		first: row.TokenGeneration == row.Session.Generation && row.Session.GenerationUsedAt == nil,
-		seen:  row.LastSeenAt,
+		seen:  row.LastSeenAt, address: addressFrom(ctx),
 	}
 	return session, nil
 }

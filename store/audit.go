@@ -51,6 +51,8 @@ const (
 	ActionConsentRemembered = "consent_remembered"
 	ActionConsentDenied     = "consent_denied"
 	ActionDeviceRenamed     = "device_renamed"
+	// ActionDeviceRemoved: a device went that had no session any more.
+	ActionDeviceRemoved = "device_removed"
 	// ActionBrowserSignedOut: a person signed out on the pages. The client, if
 	// any, is the one that sent them.
 	ActionBrowserSignedOut = "browser_signed_out"

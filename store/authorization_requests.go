@@ -56,7 +56,7 @@ func (r authorizationRequestRow) request() AuthorizationRequest {
 	a := AuthorizationRequest{Kind: RequestKind(r.Kind), ClientID: deref(r.ClientID), Params: json.RawMessage(r.Params), ExpiresAt: fromMilli(r.ExpiresAt)}
 	if r.Localpart != nil && r.AuthTime != nil {
 		a.Login = &Login{Localpart: *r.Localpart, ProviderID: deref(r.ProviderID), UpstreamIssuer: deref(r.UpstreamIssuer),
-			UpstreamSubject: deref(r.UpstreamSubject), AuthTime: fromMilli(*r.AuthTime)}
+			UpstreamSubject: deref(r.UpstreamSubject), AuthTime: fromMilli(*r.AuthTime), BrowserHash: string(r.BrowserHash)}
 	}
 	return a
 }

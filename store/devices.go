@@ -20,6 +20,7 @@ type Device struct {
 	UpstreamSubject string
 	CreatedAt       time.Time
 	LastSeenAt      time.Time // exact to two minutes
+	LastAddress     string    // from where it was seen last; "" where it is not known
 }
 
 type deviceRow struct {
@@ -32,6 +33,7 @@ type deviceRow struct {
 	UpstreamSubject *string
 	CreatedAt       int64
 	LastSeenAt      int64
+	LastSeenAddress string
 }
 
 func (deviceRow) TableName() string { return "devices" }
@@ -39,7 +41,7 @@ func (deviceRow) TableName() string { return "devices" }
 func (r deviceRow) device() Device {
 	return Device{Localpart: r.Localpart, ID: r.DeviceID, DisplayName: r.DisplayName, ClientID: deref(r.ClientID),
 		ProviderID: deref(r.ProviderID), UpstreamIssuer: deref(r.UpstreamIssuer), UpstreamSubject: deref(r.UpstreamSubject),
-		CreatedAt: fromMilli(r.CreatedAt), LastSeenAt: fromMilli(r.LastSeenAt)}
+		CreatedAt: fromMilli(r.CreatedAt), LastSeenAt: fromMilli(r.LastSeenAt), LastAddress: r.LastSeenAddress}
 }
 
 // EnsureDevice makes a device exist. One that is there keeps its name.
@@ -54,10 +56,10 @@ func (s *Store) claimDevice(ctx context.Context, n NewSession) error {
 	x := n.Session
 	row := deviceRow{Localpart: x.Login.Localpart, DeviceID: x.DeviceID, DisplayName: n.DeviceName, ClientID: optional(x.ClientID),
 		ProviderID: optional(x.Login.ProviderID), UpstreamIssuer: optional(x.Login.UpstreamIssuer), UpstreamSubject: optional(x.Login.UpstreamSubject),
-		CreatedAt: s.now(), LastSeenAt: s.now()}
+		CreatedAt: s.now(), LastSeenAt: s.now(), LastSeenAddress: addressFrom(ctx)}
 	return fault("claim a device", s.write(ctx).Clauses(clause.OnConflict{
 		Columns:   []clause.Column{{Name: "localpart"}, {Name: "device_id"}},
-		DoUpdates: clause.AssignmentColumns([]string{"client_id", "provider_id", "upstream_issuer", "upstream_subject", "last_seen_at"}),
+		DoUpdates: clause.AssignmentColumns([]string{"client_id", "provider_id", "upstream_issuer", "upstream_subject", "last_seen_at", "last_seen_address"}),
 	}).Create(&row).Error)
 }
 

@@ -84,9 +84,9 @@ func (r *sessionRow) usedBefore(arrived time.Time) bool {
 func (s *Store) Rotate(ctx context.Context, key RefreshKey, next []byte, expires time.Time) error {
 	result := s.write(ctx).Exec(`UPDATE sessions SET generation = generation + 1, generation_used_at = NULL,
 			previous_refresh_hash = refresh_hash, refresh_hash = ?, previous_seed = successor_seed, successor_seed = ?,
-			rotated_at = ?, refresh_expires_at = ?
+			rotated_at = ?, refresh_expires_at = ?, address = COALESCE(NULLIF(?, ''), address)
 		WHERE id = ? AND generation = ? AND refresh_hash = ? AND ended_at IS NULL`,
-		next, secret.Bytes(seedSize), s.now(), milli(expires), key.SessionID, key.Generation, key.Hash)
+		next, secret.Bytes(seedSize), s.now(), milli(expires), addressFrom(ctx), key.SessionID, key.Generation, key.Hash)
 	if result.Error != nil || result.RowsAffected == 1 {
 		return fault("rotate a refresh token", result.Error)
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"keymaker/internal/secret"
 	"keymaker/store"
 )
 
@@ -33,8 +34,10 @@ func TestAuthorizationRequest(t *testing.T) {
 		f.t.Run("who signed in is noted", func(t *testing.T) {
 			f.must(f.SignedIn(f.ctx, "browser", id, alice))
 			got, err := f.Request(f.ctx, "browser", id)
-			if err != nil || got.Login == nil || *got.Login != alice {
-				t.Errorf("login %+v, error %v, want %+v", got.Login, err, alice)
+			want := alice
+			want.BrowserHash = string(secret.Hash("browser"))
+			if err != nil || got.Login == nil || *got.Login != want {
+				t.Errorf("login %+v, error %v, want %+v", got.Login, err, want)
 			}
 		})
 		f.t.Run("C-69: of many answers one counts", func(t *testing.T) {

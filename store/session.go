@@ -15,6 +15,9 @@ type Login struct {
 	UpstreamIssuer  string
 	UpstreamSubject string
 	AuthTime        time.Time
+	// BrowserHash is the hash of the cookie of the browser in which the person
+	// signed in; "" where it is not known.
+	BrowserHash string
 }
 
 // Session is fosite's session of a grant, rebuilt from columns at every use.

@@ -26,6 +26,7 @@ type sessionRow struct {
 	EndedAt             *int64
 	EndReason           *string
 	EndedBy             *string
+	Address             string
 }
 
 func (sessionRow) TableName() string { return "sessions" }

@@ -47,7 +47,7 @@ func (s *Store) StartSession(ctx context.Context, n NewSession) error {
 	row := sessionRow{
 		ID: x.ID, Kind: string(x.Kind), DeviceID: optional(x.DeviceID), ClientID: optional(x.ClientID), Scope: x.Scope,
 		Login: columnsOf(x.Login), CreatedAt: s.now(), Generation: firstGeneration, RefreshHash: n.RefreshHash,
-		RotatedAt: s.now(), RefreshExpiresAt: milli(n.RefreshExpiresAt),
+		RotatedAt: s.now(), RefreshExpiresAt: milli(n.RefreshExpiresAt), Address: addressFrom(ctx),
 	}
 	if n.RefreshHash != nil {
 		row.SuccessorSeed = secret.Bytes(seedSize)

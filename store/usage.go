@@ -20,6 +20,7 @@ type use struct {
 	first                      bool  // of its generation
 	seen                       int64 // the device's last use that is stored
 	at                         int64
+	address                    string // where it came from; "" where nobody knows
 }
 
 // usage collects uses, so that a request that only reads costs no write. What a
@@ -94,8 +95,12 @@ func (s *Store) writeUses(ctx context.Context, uses []use) error {
 		if u.device == "" {
 			continue
 		}
+		seen := map[string]any{"last_seen_at": u.at}
+		if u.address != "" {
+			seen["last_seen_address"] = u.address
+		}
 		err := s.write(ctx).Model(&deviceRow{}).Where("localpart = ? AND device_id = ? AND last_seen_at < ?", u.localpart, u.device, u.at).
-			Update("last_seen_at", u.at).Error
+			Updates(seen).Error
 		if err != nil {
 			return fault("mark a device as seen", err)
 		}

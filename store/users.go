@@ -15,14 +15,18 @@ type User struct {
 	Email       string
 	CreatedAt   time.Time
 	Account     Account
+	// SignInsKnownAt is up to when the person knows of sign-ins; zero before
+	// they have said so.
+	SignInsKnownAt time.Time
 }
 
 type userRow struct {
-	Localpart   string
-	DisplayName string
-	Email       string
-	CreatedAt   int64
-	State       accountColumns `gorm:"embedded"`
+	Localpart      string
+	DisplayName    string
+	Email          string
+	CreatedAt      int64
+	State          accountColumns `gorm:"embedded"`
+	SignInsKnownAt *int64
 }
 
 func (userRow) TableName() string { return "users" }
@@ -31,8 +35,12 @@ func (userRow) TableName() string { return "users" }
 func (s *Store) User(ctx context.Context, localpart string) (User, error) {
 	var row userRow
 	err := s.read(ctx).Where("localpart = ?", localpart).Take(&row).Error
-	return User{Localpart: row.Localpart, DisplayName: row.DisplayName, Email: row.Email,
-		CreatedAt: fromMilli(row.CreatedAt), Account: row.State.account()}, fault("read a user", err)
+	user := User{Localpart: row.Localpart, DisplayName: row.DisplayName, Email: row.Email,
+		CreatedAt: fromMilli(row.CreatedAt), Account: row.State.account()}
+	if row.SignInsKnownAt != nil {
+		user.SignInsKnownAt = fromMilli(*row.SignInsKnownAt)
+	}
+	return user, fault("read a user", err)
 }
 
 // UpstreamLink ties an account at an identity provider to a user.

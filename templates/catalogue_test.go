@@ -75,6 +75,12 @@ func used(t *testing.T) []string {
 		keys["notice."+string(kind)+".title"] = true
 		keys["notice."+string(kind)+".what"] = true
 	}
+	for _, s := range sections {
+		keys["account.section_"+string(s)] = true
+		if s != SectionHome {
+			keys["account.about_"+string(s)] = true
+		}
+	}
 	for _, p := range permissions {
 		keys["permission."+string(p)] = true
 	}

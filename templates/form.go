@@ -8,6 +8,8 @@ const (
 	FieldUserCode = "user_code"
 	// FieldOwnDevice says that the device is the person's own: OwnDevice.
 	FieldOwnDevice = "own_device"
+	FieldName      = "name"
+	FieldPlace     = "place" // a place that is chosen, once for each
 
 	DecisionApprove = "approve"
 	DecisionCancel  = "cancel"

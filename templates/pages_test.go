@@ -82,9 +82,8 @@ func TestEveryFormIsAPOSTThatProvesWhereItCameFrom(t *testing.T) {
 			for _, input := range elements(form, "input") {
 				if attr(input, "type") != "hidden" {
 					asks = true
-					if label := elements(form, "label"); len(label) != 1 || attr(label[0], "for") != attr(input, "id") || words(label[0]) == "" {
-						t.Errorf("there is a visible input %q without a label", attr(input, "name"))
-					}
+					checkLabel(t, form, input)
+					continue
 				}
 				fields[attr(input, "name")] = attr(input, "value")
 			}
@@ -101,14 +100,28 @@ func TestEveryFormIsAPOSTThatProvesWhereItCameFrom(t *testing.T) {
 				}
 				decisions = append(decisions, attr(button, "value"))
 			}
-			if asks && len(decisions) == 1 {
-				continue // there is nothing to decide yet
+			if len(decisions) == 1 && (asks || decisions[0] == DecisionApprove) {
+				continue // there is nothing to decide yet, or nothing to say no to
 			}
 			if !slices.Equal(decisions, []string{DecisionApprove, DecisionCancel}) {
 				t.Errorf("the buttons decide %q", decisions)
 			}
 		}
 	})
+}
+
+// checkLabel sees that a visible input has one label with words.
+func checkLabel(t *testing.T, form, input *html.Node) {
+	t.Helper()
+	var labels []string
+	for _, label := range elements(form, "label") {
+		if attr(label, "for") == attr(input, "id") {
+			labels = append(labels, words(label))
+		}
+	}
+	if len(labels) != 1 || labels[0] == "" {
+		t.Errorf("the visible input %q has the labels %q", attr(input, "name"), labels)
+	}
 }
 
 // checkReturn sees that a form to an application has what it is to get, and

@@ -172,12 +172,7 @@ func samples() map[string]Page {
 	}
 	all["form post"] = FormPost{URL: sampleReturn, Fields: sampleFields}
 	all["form post to the device"] = FormPost{URL: "http://127.0.0.1:49152/callback", Fields: sampleFields}
-	all["account"] = AccountHome{UserID: "@alice:example.org", SwitchURL: "/switch", Provider: "Keycloak", Sessions: []Session{
-		{Name: "Element X on Alice's phone", App: "Element X", DeviceID: "AAABBBCCCDDD", LastSeenAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)},
-		{DeviceID: "EEEFFFGGGHHH", LastSeenAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)},
-		{App: "Wiki", LastSeenAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)},
-	}}
-	all["account without sessions"] = AccountHome{UserID: "@alice:example.org", Provider: "Keycloak"}
+	maps.Copy(all, accountSamples())
 	for _, kind := range noticeKinds {
 		all["notice "+string(kind)] = Notice{Kind: kind}
 	}

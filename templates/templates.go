@@ -44,7 +44,7 @@ type Renderer struct {
 	byTag     map[language.Tag]map[string]*template.Template // page name -> template
 }
 
-// A Page is the content of one page: AccountHome, ChooseProvider, Consent,
+// A Page is the content of one page: AccountHome and those that it leads to, ChooseProvider, Consent,
 // ConfirmLogin, DeviceEntry, DeviceConsent, ErrorPage, FormPost, Notice or
 // SignOut.
 type Page interface {
@@ -55,6 +55,10 @@ type Page interface {
 // pageNames lists the files of html/ that are pages. layout.html frames them, and parts.html holds what they share.
 var pageNames = []string{
 	AccountHome{}.template(),
+	AccountSessions{}.template(),
+	AccountSession{}.template(),
+	EndSessions{}.template(),
+	SwitchAccount{}.template(),
 	ChooseProvider{}.template(),
 	Consent{}.template(),
 	ConfirmLogin{}.template(),

@@ -1,0 +1,75 @@
+package handlers
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+
+	"keymaker/provider"
+	"keymaker/store"
+	"keymaker/templates"
+)
+
+// What the forms of the account pages are about. It is in their FieldRequest,
+// and authenticated by their token.
+const (
+	fieldDo    = "do"
+	fieldUntil = "until" // Unix milliseconds
+
+	doKnow      = "know"
+	doChoose    = "choose"
+	doRename    = "rename"
+	doEnd       = "end"
+	doEndOthers = "end_others"
+)
+
+// accountAnswers are what the forms do.
+func (s *Server) accountAnswers() map[string]func(http.ResponseWriter, *http.Request, visit, url.Values) {
+	return map[string]func(http.ResponseWriter, *http.Request, visit, url.Values){
+		doKnow: s.know, doChoose: s.chooseSessions, doRename: s.rename, doEnd: s.end, doEndOthers: s.endOthers,
+	}
+}
+
+// answerAccount takes a form of an account page (conformance H-04). What is
+// forged, or was shown to somebody else, changes nothing; who was signed out
+// meanwhile has to look at the page again.
+func (s *Server) answerAccount(w http.ResponseWriter, r *http.Request) {
+	d, err := s.readDecision(w, r, templates.FieldPlace)
+	if err != nil {
+		s.trouble(w, r, err)
+		return
+	}
+	login, err := s.Logins.BrowserSession(r.Context(), s.cookies.session(r))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		s.forged(w, r)
+		return
+	case err != nil:
+		s.trouble(w, r, err)
+		return
+	case !s.authentic(d, login):
+		s.forged(w, r)
+		return
+	}
+	about, err := parseValues(d.id)
+	do := s.accountAnswers()[about.Get(fieldDo)]
+	switch {
+	case err != nil, do == nil:
+		s.trouble(w, r, errMalformed)
+	case !d.approved:
+		seeOther(w, accountURL(provider.ActionDevicesList))
+	case s.mayApprove(w, r, login):
+	default:
+		do(w, r, visit{login: login, browser: d.browser}, about)
+	}
+}
+
+// accountTrouble shows the list to a person whose form is about what is not
+// there any more.
+func (s *Server) accountTrouble(w http.ResponseWriter, r *http.Request, v visit, err error) {
+	if errors.Is(err, store.ErrNotFound) {
+		s.listSessions(w, r, v, http.StatusNotFound)
+		return
+	}
+	s.trouble(w, r, err)
+}
