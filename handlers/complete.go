@@ -45,7 +45,7 @@ func (s *Server) consent(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// Browsers apply form-action to where the answer of a form redirects.
-	w.Header().Set("Content-Security-Policy", policy(redirect.Origin(pending.RedirectURI)))
+	w.Header().Set("Content-Security-Policy", templates.Policy(redirect.Origin(pending.RedirectURI)))
 	s.show(w, r, http.StatusOK, page)
 }
 

@@ -23,7 +23,7 @@ func (s *Server) confirmLogin(w http.ResponseWriter, r *http.Request) {
 		s.trouble(w, r, err)
 		return
 	}
-	w.Header().Set("Content-Security-Policy", policy(formTarget(target)))
+	w.Header().Set("Content-Security-Policy", templates.Policy(formTarget(target)))
 	s.show(w, r, http.StatusOK, templates.ConfirmLogin{
 		Form:        templates.Form{Action: confirmPath, CSRFToken: s.formToken(browser, id, login), RequestID: id},
 		RedirectURL: target, UserID: s.userID(login), SwitchURL: asAnother(startURL(login.ProviderID, id)),
@@ -67,7 +67,7 @@ func (s *Server) approveLogin(w http.ResponseWriter, r *http.Request, d decision
 		s.trouble(w, r, err)
 		return
 	}
-	w.Header().Set("Content-Security-Policy", policy(formTarget(target)))
+	w.Header().Set("Content-Security-Policy", templates.Policy(formTarget(target)))
 	seeOther(w, withLoginToken(target, token))
 }
 

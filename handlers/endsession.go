@@ -90,9 +90,9 @@ func loginOf(l *provider.Logout) store.Login {
 // person.
 func logoutPolicy(l *provider.Logout) string {
 	if l.RedirectURI == "" {
-		return policy()
+		return templates.Policy()
 	}
-	return policy(redirect.Origin(l.RedirectURI))
+	return templates.Policy(redirect.Origin(l.RedirectURI))
 }
 
 // answerLogout takes the person's answer.

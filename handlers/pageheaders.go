@@ -2,22 +2,16 @@ package handlers
 
 import (
 	"net/http"
-	"strings"
-)
 
-// policy is the Content-Security-Policy of every page: nothing but our own
-// stylesheet and images, and never in a frame (conformance L-08, L-09).
-func policy(formTargets ...string) string {
-	return "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action " +
-		strings.Join(append([]string{"'self'"}, formTargets...), " ")
-}
+	"keymaker/templates"
+)
 
 // pageHeaders are the headers of everything that a person sees, redirects
 // included (conformance L-08 to L-10, L-28).
 func (s *Server) pageHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", policy())
+		h.Set("Content-Security-Policy", templates.Policy())
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")

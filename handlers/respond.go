@@ -32,11 +32,11 @@ func (s *Server) redirect(w http.ResponseWriter, r *http.Request, to provider.Au
 	origin := redirect.Origin(to.RedirectURI)
 	if to.Mode != provider.ModeFormPost {
 		// Browsers apply the policy of a form to where its answer redirects.
-		w.Header().Set("Content-Security-Policy", policy(origin))
+		w.Header().Set("Content-Security-Policy", templates.Policy(origin))
 		seeOther(w, to.URL())
 		return
 	}
-	w.Header().Set("Content-Security-Policy", policy(origin)+"; script-src 'self'")
+	w.Header().Set("Content-Security-Policy", templates.Policy(origin)+"; script-src 'self'")
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	s.show(w, r, http.StatusOK, templates.FormPost{URL: to.RedirectURI, Fields: fieldsOf(to)})
 }
@@ -47,7 +47,7 @@ func returnTo(w http.ResponseWriter, to provider.AuthorizationResponse) template
 	if to.Mode != provider.ModeFormPost {
 		return templates.Action{Kind: templates.ActionReturn, URL: to.URL()}
 	}
-	w.Header().Set("Content-Security-Policy", policy(redirect.Origin(to.RedirectURI)))
+	w.Header().Set("Content-Security-Policy", templates.Policy(redirect.Origin(to.RedirectURI)))
 	return templates.Action{Kind: templates.ActionReturn, URL: to.RedirectURI, Fields: fieldsOf(to)}
 }
 

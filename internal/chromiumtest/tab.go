@@ -1,0 +1,243 @@
+package chromiumtest
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/audits"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// A Tab is one tab of a person's browser. Everything that goes wrong in it
+// fails the test.
+type Tab struct {
+	ctx   context.Context
+	t     testing.TB
+	watch *watch
+}
+
+// Tab opens a tab from which only the named hosts (HOST:PORT) may be asked.
+// Without scripts no page can run one.
+func (p *Person) Tab(t testing.TB, scripts bool, hosts ...string) *Tab {
+	t.Helper()
+	w := &watch{hosts: hosts}
+	ctx, end := chromedp.NewContext(p.ctx, chromedp.WithListener(w.take))
+	t.Cleanup(end)
+	tab := &Tab{ctx: ctx, t: t, watch: w}
+	// The first command decides how long the tab lives: it has no limit.
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("open a tab: %v", err)
+	}
+	call(tab, log.Enable, cdp.Empty{})
+	call(tab, audits.Enable, cdp.Empty{})
+	call(tab, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !scripts})
+	return tab
+}
+
+// For is the same tab for a subtest.
+func (t *Tab) For(tb testing.TB) *Tab { return &Tab{ctx: t.ctx, t: tb, watch: t.watch} }
+
+// do does something that must succeed, and within some seconds.
+func do[T any](t *Tab, what string, action chromedp.Action[T]) T {
+	t.t.Helper()
+	ctx, cancel := context.WithTimeout(t.ctx, patience)
+	defer cancel()
+	result, err := chromedp.Run(ctx, action)
+	if err != nil {
+		t.t.Fatalf("%s: %v\nat %s", what, err, t.where())
+	}
+	return result
+}
+
+// call gives the browser a command, which must succeed.
+func call[P, R any](t *Tab, command cdp.Command[P, R], params P) R {
+	t.t.Helper()
+	ctx, cancel := context.WithTimeout(t.ctx, patience)
+	defer cancel()
+	result, err := chromedp.Call(ctx, command, params)
+	if err != nil {
+		t.t.Fatalf("%s: %v\nat %s", command.Method, err, t.where())
+	}
+	return result
+}
+
+// where says where the tab is when something fails.
+func (t *Tab) where() string {
+	ctx, cancel := context.WithTimeout(t.ctx, patience)
+	defer cancel()
+	at, err := chromedp.Run(ctx, chromedp.Evaluate[string](`location.href + ': ' + document.body.innerText`))
+	if err != nil {
+		return err.Error()
+	}
+	return strings.Join(strings.Fields(at), " ")
+}
+
+// Open goes to an address, as if the person had typed it, and returns the status
+// of the page.
+func (t *Tab) Open(address string) (status int64) {
+	t.t.Helper()
+	return do(t, "open "+address, chromedp.NavigateResponse(address)).Status
+}
+
+// Press clicks what a CSS selector finds, and waits for the page behind it.
+func (t *Tab) Press(selector string) {
+	t.t.Helper()
+	ctx, cancel := context.WithTimeout(t.ctx, patience)
+	defer cancel()
+	if _, err := chromedp.RunResponse(ctx, chromedp.Click(chromedp.CSS(selector))); err != nil {
+		t.t.Fatalf("press %s: %v\nat %s", selector, err, t.where())
+	}
+}
+
+// Click clicks what a CSS selector finds, and waits for nothing.
+func (t *Tab) Click(selector string) {
+	t.t.Helper()
+	do(t, "click "+selector, chromedp.Click(chromedp.CSS(selector)))
+}
+
+// Type writes into the field that a CSS selector finds.
+func (t *Tab) Type(selector, text string) {
+	t.t.Helper()
+	do(t, "type into "+selector, chromedp.SendKeys(chromedp.CSS(selector), text))
+}
+
+// Back goes back to the page before.
+func (t *Tab) Back() {
+	t.t.Helper()
+	do(t, "go back", chromedp.NavigateBack())
+}
+
+// Location is the address of the page.
+func (t *Tab) Location() string {
+	t.t.Helper()
+	return do(t, "ask for the address", chromedp.Location())
+}
+
+// Text is what a person reads on the page.
+func (t *Tab) Text() string {
+	t.t.Helper()
+	return strings.Join(strings.Fields(Evaluate[string](t, `document.body.innerText`)), " ")
+}
+
+// Evaluate runs an expression in the page, also where the page itself may run
+// nothing, and returns its value.
+func Evaluate[T any](t *Tab, expression string) T {
+	t.t.Helper()
+	return do(t, "evaluate", chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+}
+
+// Left is where the tab wanted to go last, though nothing may answer there.
+func (t *Tab) Left() string {
+	t.watch.mu.Lock()
+	defer t.watch.mu.Unlock()
+	return t.watch.left
+}
+
+// Problems are what the browser has complained about since it was asked last.
+func (t *Tab) Problems() []string {
+	t.watch.mu.Lock()
+	defer t.watch.mu.Unlock()
+	found := t.watch.problems
+	t.watch.problems = nil
+	return found
+}
+
+// Check fails the test when the browser has complained, or the page scrolls
+// sideways.
+func (t *Tab) Check() {
+	t.t.Helper()
+	for _, what := range append(t.Problems(), Evaluate[[]string](t, overflowing)...) {
+		t.t.Errorf("at %s: %s", t.Location(), what)
+	}
+}
+
+// overflowing names what is wider than the window.
+const overflowing = `(() => {
+	const root = document.documentElement;
+	if (root.scrollWidth <= root.clientWidth) return [];
+	const wide = [...document.body.querySelectorAll('*')].filter(e => e.getBoundingClientRect().right > root.clientWidth + 0.5 || e.getBoundingClientRect().left < -0.5);
+	return ['it scrolls sideways, ' + root.scrollWidth + ' in ' + root.clientWidth + ' px: ' + wide.map(e => e.localName + '.' + e.className).join(' ')];
+})()`
+
+// A Look is how a page is looked at.
+type Look struct {
+	Width  int64  // of the window, CSS pixels
+	Scheme string // "light" or "dark"
+	Print  bool
+}
+
+// Looks are those in which every page must be fit to be seen.
+var Looks = []Look{
+	{Width: 320, Scheme: "light"}, {Width: 320, Scheme: "dark"},
+	{Width: 768, Scheme: "light"}, {Width: 768, Scheme: "dark"},
+	{Width: 1280, Scheme: "light"}, {Width: 1280, Scheme: "dark"},
+}
+
+// Look changes how the page is looked at.
+func (t *Tab) Look(l Look) {
+	t.t.Helper()
+	media := ""
+	if l.Print {
+		media = "print"
+	}
+	call(t, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: l.Width, Height: windowHeight, DeviceScaleFactor: 1})
+	call(t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: media, Features: []*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: l.Scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+	}})
+}
+
+// windowHeight is the height of the window, in CSS pixels.
+const windowHeight = 640
+
+// Keyboard walks the page with the Tab key, and fails the test when it does not
+// come to every link, button and field in their order, or when one of them does
+// not show that it has the focus.
+func (t *Tab) Keyboard() {
+	t.t.Helper()
+	want := Evaluate[[]string](t, `(window.stops = [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, summary')]
+		.filter(e => e.checkVisibility())).map(e => e.outerHTML)`)
+	for i, stop := range want {
+		do(t, "press Tab", chromedp.KeyEvent(kb.Tab))
+		if at := Evaluate[int](t, `stops.indexOf(document.activeElement)`); at != i {
+			t.t.Errorf("the Tab key comes to stop %d instead of %d, %s", at, i, stop)
+			return
+		}
+		if !Evaluate[bool](t, `(s => s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 2)(getComputedStyle(document.activeElement))`) {
+			t.t.Errorf("nothing shows that this has the focus: %s", stop)
+		}
+	}
+}
+
+// Mirror sets the page from right to left.
+func (t *Tab) Mirror() {
+	t.t.Helper()
+	do(t, "mirror the page", chromedp.Evaluate[chromedp.Void](`document.documentElement.dir = 'rtl'`))
+}
+
+// Shot writes a picture of the whole page: WebP, or PNG, by the ending of the
+// path.
+func (t *Tab) Shot(path string) {
+	t.t.Helper()
+	quality, beyond := int64(shotQuality), true
+	params := page.CaptureScreenshotParams{Format: page.CaptureScreenshotFormatWebp, Quality: &quality, CaptureBeyondViewport: &beyond}
+	if filepath.Ext(path) == ".png" {
+		params.Format, params.Quality = page.CaptureScreenshotFormatPng, nil
+	}
+	picture := call(t, page.CaptureScreenshot, params).Data
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, picture, 0o644); err != nil {
+		t.t.Fatal(err)
+	}
+}
+
+const shotQuality = 75

@@ -1,0 +1,138 @@
+package templates
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"golang.org/x/text/language"
+
+	"keymaker/internal/chromiumtest"
+)
+
+func TestMain(m *testing.M) { os.Exit(chromiumtest.Run(m, "the pages")) }
+
+// TestPagesInChromium opens every sample in a real browser: with scripts and
+// without, at every width and in both colour schemes, in every language.
+func TestPagesInChromium(t *testing.T) {
+	if !chromiumtest.Wanted() {
+		return
+	}
+	served := serveSamples(t)
+	browser := chromiumtest.Start(t, nil)
+	host := strings.TrimPrefix(served, "http://")
+	names := slices.Sorted(maps.Keys(samples()))
+	var next sync.Mutex
+	take := func() (name string, ok bool) {
+		next.Lock()
+		defer next.Unlock()
+		if len(names) == 0 {
+			return "", false
+		}
+		name, names = names[0], names[1:]
+		return name, true
+	}
+	for range 2 { // tabs at once
+		t.Run("", func(t *testing.T) {
+			t.Parallel()
+			v := visitor{url: served, with: browser.Person(t).Tab(t, true, host), without: browser.Person(t).Tab(t, false, host)}
+			for name, ok := take(); ok; name, ok = take() {
+				t.Run(name, func(t *testing.T) { v.visit(t, name) })
+			}
+		})
+	}
+}
+
+// serveSamples serves every sample at /LANGUAGE/NAME until the test ends.
+func serveSamples(t *testing.T) (address string) {
+	t.Helper()
+	r, all := renderer(t), samples()
+	mux := http.NewServeMux()
+	for path, asset := range r.Assets() {
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", asset.ContentType)
+			if strings.Contains(path, "/formpost.") {
+				return // it would leave the page at once
+			}
+			_, _ = w.Write(asset.Body)
+		})
+	}
+	mux.HandleFunc("GET /{lang}/{name}", func(w http.ResponseWriter, req *http.Request) {
+		page, ok := all[req.PathValue("name")]
+		if !ok {
+			http.NotFound(w, req)
+			return
+		}
+		policy := Policy()
+		if _, ok := page.(FormPost); ok {
+			policy += "; script-src 'self'"
+		}
+		w.Header().Set("Content-Security-Policy", policy)
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		var buf bytes.Buffer
+		if err := r.Render(&buf, language.MustParse(req.PathValue("lang")), page); err != nil {
+			t.Error(err)
+		}
+		_, _ = w.Write(buf.Bytes())
+	})
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// visitor has one tab in which pages may run scripts, and one in which not.
+type visitor struct {
+	url           string
+	with, without *chromiumtest.Tab
+}
+
+// visit looks at a sample in every way.
+func (v visitor) visit(t *testing.T, name string) {
+	with, without := v.with.For(t), v.without.For(t)
+	v.open(t, with, language.English, name)
+	v.open(t, without, language.English, name)
+	for _, look := range chromiumtest.Looks {
+		with.Look(look)
+		with.Check()
+		with.Accessible()
+		without.Look(look)
+		without.Check()
+		shoot(with, name, look)
+	}
+	with.Keyboard()
+	if a, b := with.Text(), without.Text(); a != b {
+		t.Errorf("with scripts it says %q, without %q", a, b)
+	}
+	with.Look(chromiumtest.Look{Width: 768, Scheme: "light", Print: true})
+	with.Check()
+	for _, lang := range renderer(t).Languages() {
+		with.Look(chromiumtest.Look{Width: 320, Scheme: "light"})
+		v.open(t, with, lang, name)
+		with.Check()
+		with.Mirror()
+		with.Check()
+	}
+}
+
+func (v visitor) open(t *testing.T, tab *chromiumtest.Tab, lang language.Tag, name string) {
+	t.Helper()
+	if status := tab.Open(v.url + "/" + lang.String() + "/" + url.PathEscape(name)); status != http.StatusOK {
+		t.Fatalf("status %d", status)
+	}
+}
+
+// shoot takes a picture of a sample, where somebody wants them all.
+func shoot(tab *chromiumtest.Tab, name string, look chromiumtest.Look) {
+	if folder := os.Getenv(chromiumtest.ShotsVariable); folder != "" {
+		tab.Shot(filepath.Join(folder, fmt.Sprintf("%s, %d %s.png", name, look.Width, look.Scheme)))
+	}
+}
