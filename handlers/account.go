@@ -33,6 +33,9 @@ type Account interface {
 	EndPlaces(ctx context.Context, localpart string, p store.Places) error
 	SignOutElsewhere(ctx context.Context, l store.Login, cookie string) error
 	KnowSignIns(ctx context.Context, localpart string, until time.Time) error
+	UpstreamLinks(ctx context.Context, localpart string) ([]store.UpstreamLink, error)
+	SetDisplayName(ctx context.Context, localpart, name, actor string) (changed bool, err error)
+	AuditEvents(ctx context.Context, localpart string, limit int) ([]store.Event, error)
 }
 
 // visit is a person who looks at their account.
@@ -56,6 +59,8 @@ func (s *Server) accountActions() []accountAction {
 		{[]string{provider.ActionDevicesList, "org.matrix.sessions_list", "sessions_list"}, s.showSessions},
 		{[]string{provider.ActionDeviceView, "org.matrix.session_view", "session_view"}, s.showSession},
 		{[]string{provider.ActionDelete, "org.matrix.session_end", "session_end"}, s.askEnd},
+		{[]string{provider.ActionProfile, "profile"}, s.showProfile},
+		{[]string{actionActivity}, s.showActivity},
 	}
 }
 
@@ -126,6 +131,8 @@ func (s *Server) frame(v visit, current templates.Section) templates.AccountFram
 		Sections: []templates.SectionLink{
 			{Section: templates.SectionHome, URL: accountURL("")},
 			{Section: templates.SectionSessions, URL: accountURL(provider.ActionDevicesList)},
+			{Section: templates.SectionProfile, URL: accountURL(provider.ActionProfile)},
+			{Section: templates.SectionActivity, URL: accountURL(actionActivity)},
 		}}
 }
 
@@ -155,6 +162,7 @@ func (s *Server) showHome(w http.ResponseWriter, r *http.Request, v visit) {
 			page.SignIns = append(page.SignIns, p.Place)
 		}
 	}
+	page.SignOut = s.accountForm(v, url.Values{fieldDo: {doSignOut}})
 	page.Known = s.accountForm(v, url.Values{fieldDo: {doKnow}, fieldUntil: {formatMilli(s.Clock.Now())}})
 	s.show(w, r, http.StatusOK, page)
 }

@@ -21,12 +21,14 @@ const (
 	doRename    = "rename"
 	doEnd       = "end"
 	doEndOthers = "end_others"
+	doProfile   = "profile"
+	doSignOut   = "sign_out"
 )
 
 // accountAnswers are what the forms do.
 func (s *Server) accountAnswers() map[string]func(http.ResponseWriter, *http.Request, visit, url.Values) {
 	return map[string]func(http.ResponseWriter, *http.Request, visit, url.Values){
-		doKnow: s.know, doChoose: s.chooseSessions, doRename: s.rename, doEnd: s.end, doEndOthers: s.endOthers,
+		doKnow: s.know, doChoose: s.chooseSessions, doRename: s.rename, doEnd: s.end, doEndOthers: s.endOthers, doProfile: s.changeProfile, doSignOut: s.leave,
 	}
 }
 

@@ -503,3 +503,19 @@ func TestAccountFormsAreProtected(t *testing.T) {
 		expectDead(t, e, tokens.Access)
 	})
 }
+
+// formFor is the form on a page that does something, with its first button
+// pressed.
+func formFor(t *testing.T, p harness.Page, do string) (action string, values url.Values) {
+	t.Helper()
+	for _, form := range strings.Split(p.HTML, "<form ")[1:] {
+		one := harness.Page{Response: p.Response, HTML: "<form " + form}
+		action, values = one.Form()
+		if about, err := url.ParseQuery(values.Get("oidc_req_id")); err == nil && about.Get("do") == do {
+			values.Set("decision", "approve")
+			return action, values
+		}
+	}
+	t.Fatalf("no form does %q at %s:\n%s", do, p.Request.URL, p.Text())
+	return "", nil
+}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"time"
 
 	"keymaker/provider"
 	"keymaker/provider/redirect"
@@ -129,7 +128,7 @@ func (s *Server) signOut(w http.ResponseWriter, r *http.Request, l *provider.Log
 		return
 	}
 	if s.cookies.session(r) != "" {
-		s.cookies.set(w, s.cookies.sessionName(), "", -time.Second)
+		s.forgetBrowserSession(w)
 	}
 	if l.RedirectURI == "" || l.OpensApp() {
 		page := templates.Notice{Kind: templates.NoticeSignedOut}

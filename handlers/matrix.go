@@ -9,6 +9,7 @@ import (
 
 	"keymaker/provider"
 	"keymaker/store"
+	"keymaker/upstream"
 )
 
 // caller is who presents the access token of a Matrix request. A token in the
@@ -105,10 +106,12 @@ func (s *Server) threepids(w http.ResponseWriter, r *http.Request) {
 // capabilities says what a client should not offer (conformance K-11).
 func (s *Server) capabilities(w http.ResponseWriter, r *http.Request) {
 	off := map[string]bool{"enabled": false}
-	s.asMember(w, r, func(*provider.Caller) (any, error) {
+	s.asMember(w, r, func(c *provider.Caller) (any, error) {
+		managed, err := s.nameManagedBy(r.Context(), c.Session.Login.Localpart)
 		return map[string]any{"capabilities": map[string]any{
-			"m.change_password": off, "m.3pid_changes": off, "m.get_login_token": off, "m.set_displayname": off, "m.set_avatar_url": off,
-		}}, nil
+			"m.change_password": off, "m.3pid_changes": off, "m.get_login_token": off, "m.set_avatar_url": off,
+			"m.set_displayname": map[string]bool{"enabled": managed == ""},
+		}}, err
 	})
 }
 
@@ -204,17 +207,53 @@ func (s *Server) profileField(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, answer)
 }
 
-// setProfileField changes no profile: the identity provider says what is in it,
-// and capabilities that it cannot be changed here. Of what a suspended user may
-// not do this is all that the embedded surface has (conformance K-04): they may
-// read, log in and out, and look after their devices.
+// setProfileField changes the caller's display name, unless an identity provider
+// says it, and nothing else; capabilities tells clients so. Of what a suspended
+// user may not do this is all that the embedded surface has (conformance K-04):
+// they may read, log in and out, and look after their devices.
 func (s *Server) setProfileField(w http.ResponseWriter, r *http.Request) {
 	s.asMember(w, r, func(c *provider.Caller) (any, error) {
 		if c.Session.Account.Suspended {
 			return nil, mxError(http.StatusForbidden, "M_USER_SUSPENDED", "This account has been suspended by an administrator.")
 		}
-		return nil, mxError(http.StatusForbidden, "M_FORBIDDEN", "Profiles come from the identity provider and are not changed here.")
+		user, err := variable(r, "user")
+		if err != nil {
+			return nil, err
+		}
+		field, err := variable(r, "field")
+		switch {
+		case err != nil:
+			return nil, err
+		case user != c.Session.UserID || field != "displayname":
+			return nil, mxError(http.StatusForbidden, "M_FORBIDDEN", "Nobody changes this here.")
+		}
+		return struct{}{}, s.setDisplayName(w, r, c.Session.Login.Localpart)
 	})
+}
+
+func (s *Server) setDisplayName(w http.ResponseWriter, r *http.Request, localpart string) error {
+	var body struct {
+		DisplayName *string `json:"displayname"`
+	}
+	if err := readJSON(w, r, &body); err != nil {
+		return err
+	}
+	name := ""
+	if body.DisplayName != nil {
+		name = *body.DisplayName
+	}
+	if len([]rune(name)) > upstream.MaxDisplayName || !storable(name) {
+		return mxError(http.StatusBadRequest, "M_INVALID_PARAM", "A display name has at most 256 characters.")
+	}
+	managed, err := s.nameManagedBy(r.Context(), localpart)
+	if err != nil {
+		return err
+	}
+	if managed != "" {
+		return mxError(http.StatusForbidden, "M_FORBIDDEN", "The identity provider says the display name.")
+	}
+	_, err = s.Account.SetDisplayName(r.Context(), localpart, upstream.CleanDisplayName(name), store.ActorUser)
+	return err
 }
 
 func (s *Server) profileOf(r *http.Request) (map[string]string, error) {

@@ -39,7 +39,7 @@ func TestMatrixAnswers(t *testing.T) {
 		{"K-10: one device", devicesPath + "/ANSWERS", device},
 		{"K-10: third-party identifiers are none", threepidsPath, map[string]any{"threepids": []any{}}},
 		{"K-11 I-12: capabilities says what a client shall not offer", capabilitiesPath, map[string]any{"capabilities": map[string]any{
-			"m.change_password": off, "m.3pid_changes": off, "m.get_login_token": off, "m.set_displayname": off, "m.set_avatar_url": off,
+			"m.change_password": off, "m.3pid_changes": off, "m.get_login_token": off, "m.set_displayname": map[string]any{"enabled": true}, "m.set_avatar_url": off,
 		}}},
 		{"K-12: a profile", profilePath + "/" + url.PathEscape("@alice:example.org"), map[string]any{"displayname": "Alice Liddell"}},
 		{"K-12: a field of a profile", profilePath + "/@alice:example.org/displayname", map[string]any{"displayname": "Alice Liddell"}},

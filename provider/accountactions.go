@@ -14,7 +14,7 @@ const (
 // too (conformance H-10).
 func AccountActions() []string {
 	return []string{
-		ActionDevicesList, ActionDeviceView, ActionDelete,
+		ActionProfile, ActionDevicesList, ActionDeviceView, ActionDelete,
 		"org.matrix.sessions_list", "org.matrix.session_view", "org.matrix.session_end",
 	}
 }

@@ -35,8 +35,10 @@ func (p *Provider) UserInfo(ctx context.Context, c *Caller) (UserInfo, error) {
 		return info, err
 	}
 	if profile {
-		// Nothing of a user changes after it was made.
 		info.Name, info.PreferredUsername, info.UpdatedAt = user.DisplayName, user.Localpart, user.CreatedAt.Unix()
+		if !user.ProfileChangedAt.IsZero() {
+			info.UpdatedAt = user.ProfileChangedAt.Unix()
+		}
 		info.MXID, info.Username = info.Subject, info.PreferredUsername
 	}
 	if email && user.Email != "" {

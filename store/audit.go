@@ -53,6 +53,9 @@ const (
 	ActionDeviceRenamed     = "device_renamed"
 	// ActionDeviceRemoved: a device went that had no session any more.
 	ActionDeviceRemoved = "device_removed"
+	// ActionDisplayNameChanged: by the person, an administrator, or the identity
+	// provider that the reason names.
+	ActionDisplayNameChanged = "display_name_changed"
 	// ActionBrowserSignedOut: a person signed out on the pages. The client, if
 	// any, is the one that sent them.
 	ActionBrowserSignedOut = "browser_signed_out"

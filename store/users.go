@@ -18,15 +18,19 @@ type User struct {
 	// SignInsKnownAt is up to when the person knows of sign-ins; zero before
 	// they have said so.
 	SignInsKnownAt time.Time
+	// ProfileChangedAt is when what others see of the user changed last; zero
+	// before it ever did.
+	ProfileChangedAt time.Time
 }
 
 type userRow struct {
-	Localpart      string
-	DisplayName    string
-	Email          string
-	CreatedAt      int64
-	State          accountColumns `gorm:"embedded"`
-	SignInsKnownAt *int64
+	Localpart        string
+	DisplayName      string
+	Email            string
+	CreatedAt        int64
+	State            accountColumns `gorm:"embedded"`
+	SignInsKnownAt   *int64
+	ProfileChangedAt *int64
 }
 
 func (userRow) TableName() string { return "users" }
@@ -40,13 +44,19 @@ func (s *Store) User(ctx context.Context, localpart string) (User, error) {
 	if row.SignInsKnownAt != nil {
 		user.SignInsKnownAt = fromMilli(*row.SignInsKnownAt)
 	}
+	if row.ProfileChangedAt != nil {
+		user.ProfileChangedAt = fromMilli(*row.ProfileChangedAt)
+	}
 	return user, fault("read a user", err)
 }
 
 // UpstreamLink ties an account at an identity provider to a user.
 type UpstreamLink struct {
 	ProviderID, Issuer, Subject string
-	CreatedAt                   time.Time
+	// AccountName is what the person is called there; "" when the provider has
+	// not said.
+	AccountName string
+	CreatedAt   time.Time
 }
 
 // UpstreamLinks returns the accounts that a user is linked to, oldest first.
@@ -57,17 +67,18 @@ func (s *Store) UpstreamLinks(ctx context.Context, localpart string) ([]Upstream
 	}
 	links := make([]UpstreamLink, 0, len(rows))
 	for _, r := range rows {
-		links = append(links, UpstreamLink{ProviderID: r.ProviderID, Issuer: r.Issuer, Subject: r.Subject, CreatedAt: fromMilli(r.CreatedAt)})
+		links = append(links, UpstreamLink{ProviderID: r.ProviderID, Issuer: r.Issuer, Subject: r.Subject, AccountName: r.AccountName, CreatedAt: fromMilli(r.CreatedAt)})
 	}
 	return links, nil
 }
 
 type linkRow struct {
-	ProviderID string
-	Issuer     string
-	Subject    string
-	Localpart  string
-	CreatedAt  int64
+	ProviderID  string
+	Issuer      string
+	Subject     string
+	Localpart   string
+	AccountName string
+	CreatedAt   int64
 }
 
 func (linkRow) TableName() string { return "upstream_links" }
@@ -84,6 +95,7 @@ func (s *Store) LinkedUser(ctx context.Context, providerID, issuer, subject stri
 type NewLink struct {
 	ProviderID, Issuer, Subject string
 	Localpart                   string
+	AccountName                 string // what the person is called there; may be ""
 	// CreateUser makes the user too, with these particulars.
 	CreateUser         bool
 	DisplayName, Email string
@@ -110,7 +122,7 @@ func (s *Store) Link(ctx context.Context, n NewLink) (localpart string, err erro
 		} else if _, err := s.User(ctx, n.Localpart); err != nil {
 			return err
 		}
-		row := linkRow{ProviderID: n.ProviderID, Issuer: n.Issuer, Subject: n.Subject, Localpart: n.Localpart, CreatedAt: s.now()}
+		row := linkRow{ProviderID: n.ProviderID, Issuer: n.Issuer, Subject: n.Subject, Localpart: n.Localpart, AccountName: n.AccountName, CreatedAt: s.now()}
 		result := s.write(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&row)
 		if result.Error != nil {
 			return fault("store a link", result.Error)

@@ -9,10 +9,12 @@ type Section string
 const (
 	SectionHome     Section = "home"
 	SectionSessions Section = "sessions"
+	SectionProfile  Section = "profile"
+	SectionActivity Section = "activity"
 )
 
 // sections are all of them, in the order in which pages list them.
-var sections = []Section{SectionHome, SectionSessions}
+var sections = []Section{SectionHome, SectionSessions, SectionProfile, SectionActivity}
 
 // SectionLink leads to a section.
 type SectionLink struct {
@@ -40,6 +42,9 @@ type AccountHome struct {
 	// says that they do.
 	SignIns []Place
 	Known   Form
+
+	// SignOut is the form that signs this browser out.
+	SignOut Form
 }
 
 func (AccountHome) template() string { return "account" }

@@ -11,6 +11,7 @@ const (
 	ActionRestart  ActionKind = "restart"  // the whole sign-in from its beginning
 	ActionRetry    ActionKind = "retry"    // the step that failed once more
 	ActionChoose   ActionKind = "choose"   // the choice of identity providers
+	ActionSignOut  ActionKind = "sign_out" // on to URL, where the person can sign out too, and which is named
 )
 
 // An Action is a button that leads on, by GET unless it has fields. URL is a path of this server,

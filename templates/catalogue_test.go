@@ -75,6 +75,11 @@ func used(t *testing.T) []string {
 		keys["notice."+string(kind)+".title"] = true
 		keys["notice."+string(kind)+".what"] = true
 	}
+	for prefix, names := range map[string][]string{"activity.": activityActions, "activity.by_": activityActors, "activity.why_": activityReasons} {
+		for _, name := range names {
+			keys[prefix+name] = true
+		}
+	}
 	for _, s := range sections {
 		keys["account.section_"+string(s)] = true
 		if s != SectionHome {

@@ -31,8 +31,8 @@ func samplePlaces() []Place {
 func accountSamples() map[string]Page {
 	frame, places := sampleFrame(SectionSessions), samplePlaces()
 	all := map[string]Page{
-		"account":               AccountHome{AccountFrame: sampleFrame(SectionHome), Provider: "Keycloak", SignIns: places[:2], Known: sampleForm},
-		"account without news":  AccountHome{AccountFrame: AccountFrame{UserID: "@alice:example.org"}, Provider: "Keycloak"},
+		"account":               AccountHome{AccountFrame: sampleFrame(SectionHome), Provider: "Keycloak", SignIns: places[:2], Known: sampleForm, SignOut: sampleForm},
+		"account without news":  AccountHome{AccountFrame: AccountFrame{UserID: "@alice:example.org"}, Provider: "Keycloak", SignOut: sampleForm},
 		"sessions":              AccountSessions{AccountFrame: frame, Form: sampleForm, Places: places, OthersURL: "/others", Previous: "/1", Next: "/3"},
 		"sessions without any":  AccountSessions{AccountFrame: frame, Form: sampleForm, Gone: true},
 		"end other sessions":    EndSessions{AccountFrame: frame, Form: sampleForm, Others: true},
@@ -40,6 +40,23 @@ func accountSamples() map[string]Page {
 		"end a website session": EndSessions{AccountFrame: frame, Form: sampleForm, Places: places[2:3]},
 		"switch":                SwitchAccount{UserID: "@alice:example.org", Wanted: "@bob:example.org", SwitchURL: "/switch", StayURL: "/stay"},
 	}
+	var events []ActivityEvent
+	for i, action := range append(activityActions, "something_else") {
+		e := ActivityEvent{Action: action, Actor: activityActors[i%len(activityActors)], At: places[0].LastSeenAt, App: "Element X", Device: "Phone", Provider: "Keycloak"}
+		if action == "session_started" {
+			e.EndURL = "/account/end"
+		}
+		events = append(events, e)
+	}
+	all["activity"] = AccountActivity{AccountFrame: sampleFrame(SectionActivity), Events: events, Previous: "/1", Next: "/3"}
+	all["activity of nothing"] = AccountActivity{AccountFrame: sampleFrame(SectionActivity)}
+	events = nil
+	for _, reason := range append(activityReasons, "something_else") {
+		events = append(events, ActivityEvent{Action: "session_ended", Actor: "somebody", Reason: reason, At: places[0].LastSeenAt})
+	}
+	all["activity of ends"] = AccountActivity{AccountFrame: sampleFrame(SectionActivity), Events: events}
+	all["profile"] = AccountProfile{AccountFrame: sampleFrame(SectionProfile), Form: sampleForm, DisplayName: "Alice", Email: "alice@example.org"}
+	all["profile that is managed"] = AccountProfile{AccountFrame: sampleFrame(SectionProfile), DisplayName: "Alice", ManagedBy: "Keycloak"}
 	for _, p := range places {
 		all["session "+p.Title()] = AccountSession{AccountFrame: frame, Form: sampleForm, Place: p}
 	}

@@ -58,6 +58,8 @@ var pageNames = []string{
 	AccountSessions{}.template(),
 	AccountSession{}.template(),
 	EndSessions{}.template(),
+	AccountProfile{}.template(),
+	AccountActivity{}.template(),
 	SwitchAccount{}.template(),
 	ChooseProvider{}.template(),
 	Consent{}.template(),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -45,6 +46,10 @@ type Links interface {
 	// created exists, and store.ErrNotFound when a user that was not to be
 	// created does not.
 	Link(ctx context.Context, n store.NewLink) (localpart string, err error)
+
+	// SeeLink keeps what the provider says of a linked account at a later
+	// sign-in. It changes nothing of a user who is deactivated.
+	SeeLink(ctx context.Context, l store.SeenLink) error
 }
 
 // Localparts is what the homeserver knows about names.
@@ -77,8 +82,11 @@ type Accounts struct {
 // Links and Localparts.
 func (a *Accounts) Resolve(ctx context.Context, c config.IdentityProvider, id *Identity) (localpart string, err error) {
 	localpart, err = a.Links.LinkedUser(ctx, id.ProviderID, id.Issuer, id.Subject)
+	if err == nil {
+		return localpart, a.Links.SeeLink(ctx, seen(c, id, localpart))
+	}
 	if !errors.Is(err, store.ErrNotFound) {
-		return localpart, err
+		return "", err
 	}
 	if name := Localpart(c, a.ServerName, id.Claims); name != "" {
 		localpart, err = a.claim(ctx, c, id, name)
@@ -157,20 +165,45 @@ func (a *Accounts) generated(ctx context.Context, c config.IdentityProvider, id 
 }
 
 func newLink(id *Identity, localpart string, create bool) store.NewLink {
-	n := store.NewLink{ProviderID: id.ProviderID, Issuer: id.Issuer, Subject: id.Subject, Localpart: localpart, CreateUser: create}
+	n := store.NewLink{ProviderID: id.ProviderID, Issuer: id.Issuer, Subject: id.Subject, Localpart: localpart, AccountName: accountName(id.Claims), CreateUser: create}
 	if create {
 		n.DisplayName, n.Email = displayName(id.Claims), emailAddress(id.Claims)
 	}
 	return n
 }
 
-// maxDisplayName is what homeservers take, in characters.
-const maxDisplayName = 256
+// seen is what the provider says of an account that is linked.
+func seen(c config.IdentityProvider, id *Identity, localpart string) store.SeenLink {
+	l := store.SeenLink{ProviderID: id.ProviderID, Issuer: id.Issuer, Subject: id.Subject, Localpart: localpart, AccountName: accountName(id.Claims)}
+	if name := displayName(id.Claims); name != "" && slices.Contains(c.ManagedClaims, config.ManagedName) {
+		l.DisplayName = &name
+	}
+	if slices.Contains(c.ManagedClaims, config.ManagedEmail) {
+		l.Email = new(emailAddress(id.Claims))
+	}
+	return l
+}
 
-// displayName is the person's name as the provider gives it, on one line, and
-// without what turns the text around it.
-func displayName(c Claims) string {
-	name := strings.Join(strings.FieldsFunc(c.Text("name"), func(r rune) bool {
+// accountName is what a person knows their account at the provider by.
+func accountName(c Claims) string {
+	for _, name := range []string{claimEmail, "preferred_username", "username", claimLogin, "nickname", "name"} {
+		if called := CleanDisplayName(c.Text(name)); called != "" {
+			return called
+		}
+	}
+	return ""
+}
+
+// MaxDisplayName is what homeservers take, in characters.
+const MaxDisplayName = 256
+
+// displayName is the person's name as the provider gives it.
+func displayName(c Claims) string { return CleanDisplayName(c.Text("name")) }
+
+// CleanDisplayName returns a person's name as it is kept: on one line, without
+// what turns the text around it, and at most 256 characters of it.
+func CleanDisplayName(name string) string {
+	name = strings.Join(strings.FieldsFunc(name, func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r)
 	}), " ")
 	name = strings.Map(func(r rune) rune {
@@ -180,7 +213,7 @@ func displayName(c Claims) string {
 		return r
 	}, name)
 	runes := []rune(strings.ToValidUTF8(name, ""))
-	return string(runes[:min(len(runes), maxDisplayName)])
+	return string(runes[:min(len(runes), MaxDisplayName)])
 }
 
 // maxEmail is the longest e-mail address in bytes (RFC 5321 §4.5.3.1.3).

@@ -36,6 +36,9 @@ type site struct {
 	ChallengeMethods []string `json:"code_challenge_methods_supported"`
 	// SigningAlgorithms are those of the ID tokens; none = it does not say.
 	SigningAlgorithms []string `json:"id_token_signing_alg_values_supported"`
+	// EndSession is where the browser is signed out of the provider (OpenID
+	// Connect RP-Initiated Logout); "" = it does not say.
+	EndSession string `json:"end_session_endpoint"`
 	// SendsIssuer: every authorization response carries iss (RFC 9207).
 	SendsIssuer bool `json:"authorization_response_iss_parameter_supported"`
 
@@ -51,6 +54,24 @@ func (p *Provider) Endpoints(ctx context.Context) (Endpoints, error) {
 		return Endpoints{}, err
 	}
 	return s.Endpoints, nil
+}
+
+// EndSessionURL is where a person signs out of the provider in their browser; ""
+// where the provider has no such page that a person can be sent to. The error is
+// an ErrUnavailable.
+func (p *Provider) EndSessionURL(ctx context.Context) (string, error) {
+	s, err := p.sites.get(ctx)
+	if err != nil || s.EndSession == "" || checkEndpoint(s.Issuer, s.EndSession) != nil {
+		return "", err
+	}
+	u, err := url.Parse(s.EndSession)
+	if err != nil {
+		return "", unavailable("read the end_session_endpoint", err)
+	}
+	query := u.Query()
+	query.Set("client_id", p.config.ClientID)
+	u.RawQuery = query.Encode()
+	return u.String(), nil
 }
 
 // load makes the provider's site of its configuration, and of its discovery

@@ -204,6 +204,15 @@ func checkClaim(s string) error {
 	return refusal{fmt.Sprintf("%s cannot name a user: no arbitrary claims, only %s", quote(s), strings.Join(userIDClaims, ", ")), nearest(s, userIDClaims)}
 }
 
+// checkManaged is the rule of managed_claims.
+func checkManaged(s string) error {
+	known := []string{ManagedName, ManagedEmail}
+	if slices.Contains(known, s) {
+		return nil
+	}
+	return refusal{fmt.Sprintf("%s is not one of %s", quote(s), strings.Join(known, ", ")), nearest(s, known)}
+}
+
 // notYet are the brands of providers that differ from OpenID Connect in ways
 // that this version does not know.
 var notYet = []string{"apple", "facebook", "twitter"}

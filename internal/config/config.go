@@ -85,6 +85,7 @@ type IdentityProvider struct {
 	Icon                         string   // an mxc:// URI, or ""
 	Scope                        []string // never empty
 	UserIDClaims                 []string // empty = all but sub
+	ManagedClaims                []string // what of a user the provider manages: ManagedName, ManagedEmail
 	Trusted                      bool
 	UniqueIDFallbacks            bool
 	Registration                 bool
@@ -102,6 +103,12 @@ type IdentityProvider struct {
 	ExtraAuthorizationParameters map[string]string
 	ForwardActionPrompt          bool
 }
+
+// What an identity provider can manage of a user.
+const (
+	ManagedName  = "name"
+	ManagedEmail = "email"
+)
 
 // OIDCClient is one [[global.oidc_client]]: an application that the
 // administrator lets sign people in, by the rules of registration for a

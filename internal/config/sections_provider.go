@@ -73,6 +73,12 @@ var providerOptions = []option{
 			`the provider has verified it. ["unique"] alone: names are generated.`,
 	},
 	{
+		key: "managed_claims", fallback: []string{},
+		takes: texts(func(d *draft) *[]string { return &d.provider.ManagedClaims }, checkManaged),
+		doc: "What of a user is the provider's to say: name, email. It is taken again at each sign-in, and nobody changes it here. " +
+			"Of the others the first sign-in decides, and the display name is the person's own from then on.",
+	},
+	{
 		key: "trusted", fallback: false,
 		takes: flag(func(d *draft) *bool { return &d.provider.Trusted }),
 		doc: "Whether a person whose claims name an existing user becomes that user. " +

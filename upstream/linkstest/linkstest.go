@@ -68,6 +68,25 @@ func Run(t *testing.T, open func(*testing.T) upstream.Links) {
 			wantLinked(t, "alice")(links.LinkedUser(ctx, key[0], key[1], key[2]))
 		}
 	})
+	t.Run("what the provider says later changes what it manages, and nothing else", func(t *testing.T) {
+		links := open(t)
+		wantLinked(t, "alice")(links.Link(ctx, alice))
+		seen := store.SeenLink{ProviderID: "idp", Issuer: "https://idp.example", Subject: "1", Localpart: "alice", AccountName: "alice there"}
+		for _, step := range []struct {
+			name, email        *string
+			wantName, wantMail string
+		}{
+			{nil, nil, "Alice", "alice@example.org"},
+			{new("Alicia"), nil, "Alicia", "alice@example.org"},
+			{nil, new(""), "Alicia", ""},
+		} {
+			seen.DisplayName, seen.Email = step.name, step.email
+			wantError(t, links.SeeLink(ctx, seen), nil)
+			if user, err := links.User(ctx, "alice"); err != nil || user.DisplayName != step.wantName || user.Email != step.wantMail {
+				t.Errorf("user %+v, error %v", user, err)
+			}
+		}
+	})
 	t.Run("a user that does not exist is not linked", func(t *testing.T) {
 		links := open(t)
 		missing := alice
@@ -183,6 +202,24 @@ func (m *Memory) Link(_ context.Context, n store.NewLink) (string, error) {
 	}
 	m.links[key] = n.Localpart
 	return n.Localpart, nil
+}
+
+// SeeLink implements upstream.Links.
+func (m *Memory) SeeLink(_ context.Context, l store.SeenLink) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	u, ok := m.users[l.Localpart]
+	if !ok || u.Account.Deactivated {
+		return nil
+	}
+	if l.DisplayName != nil {
+		u.DisplayName = *l.DisplayName
+	}
+	if l.Email != nil {
+		u.Email = *l.Email
+	}
+	m.users[l.Localpart] = u
+	return nil
 }
 
 // Users are the localparts of all users.

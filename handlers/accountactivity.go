@@ -1,0 +1,76 @@
+package handlers
+
+import (
+	"net/http"
+	"strconv"
+
+	"keymaker/provider"
+	"keymaker/store"
+	"keymaker/templates"
+)
+
+const (
+	// actionActivity is ours: MSC4191 has none for it.
+	actionActivity = "activity"
+
+	eventsPerPage = 25
+	// maxEventPages bounds how far back a person can look at once.
+	maxEventPages = 40
+)
+
+// showActivity lists what happened to the account, newest first.
+func (s *Server) showActivity(w http.ResponseWriter, r *http.Request, v visit) {
+	number, _ := strconv.Atoi(v.query.Get(fieldPage))
+	number = min(max(number, 0), maxEventPages)
+	from := number * eventsPerPage
+	events, err := s.Account.AuditEvents(r.Context(), v.login.Localpart, from+eventsPerPage+1)
+	if err != nil {
+		s.trouble(w, r, err)
+		return
+	}
+	page := templates.AccountActivity{AccountFrame: s.frame(v, templates.SectionActivity)}
+	if number > 0 {
+		page.Previous = accountURL(actionActivity, fieldPage, strconv.Itoa(number-1))
+	}
+	if len(events) > from+eventsPerPage && number < maxEventPages {
+		page.Next = accountURL(actionActivity, fieldPage, strconv.Itoa(number+1))
+	}
+	events = events[min(from, len(events)):min(from+eventsPerPage, len(events))]
+	if page.Events, err = s.inWords(r, v, events); err != nil {
+		s.trouble(w, r, err)
+		return
+	}
+	s.show(w, r, http.StatusOK, page)
+}
+
+// inWords tells of events with the names of today.
+func (s *Server) inWords(r *http.Request, v visit, events []store.Event) ([]templates.ActivityEvent, error) {
+	places, err := s.places(r, v)
+	if err != nil {
+		return nil, err
+	}
+	apps := map[string]app{"": {}}
+	told := make([]templates.ActivityEvent, 0, len(events))
+	for _, e := range events {
+		line := templates.ActivityEvent{Action: e.Action, Actor: e.Actor, Reason: e.Reason, At: e.At, Device: e.DeviceID}
+		if p := s.providerByID(e.Reason); p != nil {
+			line.Provider = p.Config().Name
+		}
+		if _, ok := apps[e.ClientID]; !ok {
+			if apps[e.ClientID], err = s.app(r.Context(), s.languages(r), e.ClientID); err != nil {
+				return nil, err
+			}
+		}
+		line.App = apps[e.ClientID].name
+		for _, p := range places {
+			if p.DeviceID != "" && p.DeviceID == e.DeviceID && p.Name != "" {
+				line.Device = p.Name
+			}
+			if e.Action == store.ActionSessionStarted && p.session != "" && p.session == e.SessionID {
+				line.EndURL = accountURL(provider.ActionDelete, fieldSession, p.session)
+			}
+		}
+		told = append(told, line)
+	}
+	return told, nil
+}
