@@ -44,12 +44,12 @@ func (s *Server) trouble(w http.ResponseWriter, r *http.Request, err error) {
 		many.tell(w.Header())
 		page.Reason = templates.ReasonTooManyRequests
 	case errors.Is(err, store.ErrNotFound):
-		page.Reason = templates.ReasonExpired
+		page.Reason, page.Actions = templates.ReasonExpired, s.startAgain(r)
 		if s.cookies.knownBrowser(r) == "" {
 			page.Reason = templates.ReasonOtherBrowser
 		}
 	case errors.Is(err, store.ErrConflict):
-		page.Reason = templates.ReasonAlreadyUsed
+		page.Reason, page.Actions = templates.ReasonAlreadyUsed, s.startAgain(r)
 	case errors.Is(err, errTooLarge):
 		page.Reason = templates.ReasonTooLarge
 	case errors.As(err, &repeated):

@@ -106,6 +106,7 @@ func (s *Server) legacyRoutes() []route {
 		{client + "/login/sso/redirect", entry, get(s.ssoRedirect)},
 		{client + "/login/sso/redirect/{idp}", entry, get(s.ssoRedirect)},
 		{callbackRoute + "{provider}", entry, get(s.callback)},
+		{restartPath, page, get(s.restart)},
 		{confirmPath, page, getPost(s.confirmLogin, s.answerLogin)},
 		{client + "/logout", matrixAPI, post(s.logout)},
 		{client + "/logout/all", matrixAPI, post(s.logoutAll)},

@@ -24,6 +24,7 @@ type Logins interface {
 	BeginUpstream(ctx context.Context, browser, state string, l store.UpstreamLogin, expires time.Time) error
 	TakeUpstream(ctx context.Context, browser, providerID, state string) (store.UpstreamLogin, error)
 	Request(ctx context.Context, browser, id string) (store.AuthorizationRequest, error)
+	Known(ctx context.Context, browser, id string) (store.RequestKind, error)
 	SignedIn(ctx context.Context, browser, id string, l store.Login) error
 	SignInBrowser(ctx context.Context, cookie string, l store.Login, expires time.Time) error
 	BrowserSession(ctx context.Context, cookie string) (store.Login, error)

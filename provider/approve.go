@@ -25,6 +25,18 @@ func (p *Provider) Begin(ctx context.Context, browser string, a *Authorization) 
 	})
 }
 
+// Restart begins a request of any kind that this browser began once more, though
+// it was answered or its time is over, and returns its new id and the identity
+// provider of the sign-in before, "" for none. ErrNotFound: it is not known any
+// more.
+func (p *Provider) Restart(ctx context.Context, browser, id string) (again, providerID string, err error) {
+	again, before, err := p.store.Reopen(ctx, browser, id, p.clock.Now().Add(requestTTL))
+	if before != nil {
+		providerID = before.ProviderID
+	}
+	return again, providerID, err
+}
+
 // Pending is a request that waits for a person.
 type Pending struct {
 	*Authorization

@@ -107,3 +107,28 @@ func (s *Store) Complete(ctx context.Context, browser, id string) error {
 		Update("completed_at", s.now())
 	return one("complete an authorization request", result, ErrConflict)
 }
+
+// Known returns the kind of a request that this browser began, be it open,
+// answered or too old, as long as it is kept. ErrNotFound: there is none.
+func (s *Store) Known(ctx context.Context, browser, id string) (RequestKind, error) {
+	row, err := s.known(ctx, browser, id)
+	return RequestKind(row.Kind), err
+}
+
+// Reopen begins a request that is Known once more, as if it had never been
+// answered, and returns its id and who signed in for it before, if anybody.
+func (s *Store) Reopen(ctx context.Context, browser, id string, expires time.Time) (again string, before *Login, err error) {
+	row, err := s.known(ctx, browser, id)
+	if err != nil {
+		return "", nil, err
+	}
+	old := row.request()
+	again, err = s.Begin(ctx, browser, AuthorizationRequest{Kind: old.Kind, ClientID: old.ClientID, Params: old.Params, ExpiresAt: expires})
+	return again, old.Login, err
+}
+
+func (s *Store) known(ctx context.Context, browser, id string) (authorizationRequestRow, error) {
+	var row authorizationRequestRow
+	err := s.read(ctx).Where("id_hash = ? AND browser_hash = ?", secret.Hash(id), secret.Hash(browser)).Take(&row).Error
+	return row, fault("find an authorization request", err)
+}

@@ -6,10 +6,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/audits"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
@@ -69,6 +71,17 @@ func call[P, R any](t *Tab, command cdp.Command[P, R], params P) R {
 	return result
 }
 
+// Await waits until the page says something that done is true for, and tells
+// whether it came to that.
+func (t *Tab) Await(done func(text string) bool) bool {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if done(t.where()) {
+			return true
+		}
+	}
+	return false
+}
+
 // where says where the tab is when something fails.
 func (t *Tab) where() string {
 	ctx, cancel := context.WithTimeout(t.ctx, patience)
@@ -103,16 +116,33 @@ func (t *Tab) Click(selector string) {
 	do(t, "click "+selector, chromedp.Click(chromedp.CSS(selector)))
 }
 
+// Mouse clicks some times, one after the other, on what a CSS selector finds, and
+// waits for nothing.
+func (t *Tab) Mouse(selector string, times int) {
+	t.t.Helper()
+	at := Evaluate[[]float64](t, `(b => { b.scrollIntoView(); const r = b.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2] })(document.querySelector('`+selector+`'))`)
+	for clicks := range times {
+		for _, kind := range []input.DispatchMouseEventType{input.DispatchMouseEventTypeMousePressed, input.DispatchMouseEventTypeMouseReleased} {
+			call(t, input.DispatchMouseEvent, input.DispatchMouseEventParams{Type: kind, X: at[0], Y: at[1], Button: input.MouseButtonLeft, ClickCount: int64(clicks + 1)})
+		}
+	}
+}
+
 // Type writes into the field that a CSS selector finds.
 func (t *Tab) Type(selector, text string) {
 	t.t.Helper()
 	do(t, "type into "+selector, chromedp.SendKeys(chromedp.CSS(selector), text))
 }
 
-// Back goes back to the page before.
+// Back goes back to the page before, which the browser may have kept as it was.
 func (t *Tab) Back() {
 	t.t.Helper()
-	do(t, "go back", chromedp.NavigateBack())
+	history := do(t, "read the history", chromedp.NavigationEntries())
+	before := history.Entries[history.CurrentIndex-1]
+	call(t, page.NavigateToHistoryEntry, page.NavigateToHistoryEntryParams{EntryID: before.ID})
+	if !t.Await(func(at string) bool { return strings.HasPrefix(at, before.URL+": ") }) {
+		t.t.Fatalf("going back to %s ends at %s", before.URL, t.where())
+	}
 }
 
 // Location is the address of the page.

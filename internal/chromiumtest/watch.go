@@ -76,6 +76,9 @@ func (w *watch) request(e *network.EventRequestWillBeSent) {
 		return
 	}
 	web := u.Scheme == "http" || u.Scheme == "https"
+	if !web {
+		w.left = e.Request.URL
+	}
 	if web && !slices.Contains(w.hosts, u.Host) {
 		w.note("a request to another host: %s", e.Request.URL)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"keymaker/internal/chromiumtest"
 	"keymaker/internal/demoidp/demoidptest"
 	"keymaker/internal/realclients"
 )
@@ -37,7 +39,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(variable) == "" {
 		fmt.Println("Node clients were not tested: " + variable + " is not set")
 	}
-	os.Exit(m.Run())
+	os.Exit(chromiumtest.Run(m, "the journeys"))
 }
 
 // TestScripts runs every script of every client library, each against a server
@@ -76,6 +78,7 @@ type keymaker struct {
 	url            string
 	binary, config string
 	log            *output
+	idps           []*demoidptest.Server
 }
 
 // serverName is the Matrix server name of every server.
@@ -120,12 +123,13 @@ func build(t *testing.T) string {
 }
 
 // serve starts the program until the test ends, when it must stop in order. A
-// file global.toml in the folder of the script adds to [global].
-func serve(t *testing.T, binary, folder string) *keymaker {
+// file global.toml in the folder of the script adds to [global]. There is an
+// identity provider of each of the names, or one that needs none.
+func serve(t *testing.T, binary, folder string, names ...string) *keymaker {
 	t.Helper()
 	port := freePort(t)
 	k := &keymaker{url: fmt.Sprintf("http://127.0.0.1:%d", port), binary: binary, log: &output{}}
-	k.config = configure(t, k.url, port, folder)
+	k.configure(t, port, folder, names)
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), binary, "serve", "--config", k.config)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = filepath.Dir(k.config), k.log, k.log
 	cmd.Env = []string{"HOME=" + t.TempDir()}
@@ -150,25 +154,38 @@ func serve(t *testing.T, binary, folder string) *keymaker {
 	return k
 }
 
-// configure starts an identity provider for the server and writes the server's
-// configuration file.
-func configure(t *testing.T, issuer string, port int, folder string) string {
+// configure starts the identity providers and writes the server's configuration
+// file.
+func (k *keymaker) configure(t *testing.T, port int, folder string, names []string) {
 	t.Helper()
-	idp := demoidptest.Start(t, func(o *demoidptest.Options) {
-		o.RedirectURIs = []string{issuer + "/_matrix/client/unstable/login/sso/callback/" + o.ClientID}
-	})
 	more, err := os.ReadFile(filepath.Join(folder, "global.toml"))
 	if err != nil && !os.IsNotExist(err) {
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf("[global]\nserver_name = %q\nport = %d\n%s\n[global.well_known]\nclient = %q\n"+
-		"[[global.identity_provider]]\nbrand = \"demo\"\nclient_id = %q\nclient_secret = %q\nissuer_url = %q\n",
-		serverName, port, more, issuer, idp.ClientID, idp.ClientSecret, idp.Issuer)
-	path := filepath.Join(t.TempDir(), "keymaker.toml")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	var text strings.Builder
+	fmt.Fprintf(&text, "[global]\nserver_name = %q\nport = %d\n%s\n[global.well_known]\nclient = %q\n", serverName, port, more, k.url)
+	for i, name := range names {
+		k.identityProvider(t, &text, fmt.Sprintf("keymaker-%d", i), name)
+	}
+	if len(names) == 0 {
+		k.identityProvider(t, &text, "keymaker", "demo")
+	}
+	k.config = filepath.Join(t.TempDir(), "keymaker.toml")
+	if err := os.WriteFile(k.config, []byte(text.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return path
+}
+
+// identityProvider starts an identity provider and writes its section.
+func (k *keymaker) identityProvider(t *testing.T, text io.Writer, clientID, name string) {
+	t.Helper()
+	idp := demoidptest.Start(t, func(o *demoidptest.Options) {
+		o.ClientID = clientID
+		o.RedirectURIs = []string{k.url + "/_matrix/client/unstable/login/sso/callback/" + clientID}
+	})
+	k.idps = append(k.idps, idp)
+	fmt.Fprintf(text, "[[global.identity_provider]]\nbrand = \"demo\"\nname = %q\nclient_id = %q\nclient_secret = %q\nissuer_url = %q\n",
+		name, idp.ClientID, idp.ClientSecret, idp.Issuer)
 }
 
 func ready(server string) bool {
