@@ -32,7 +32,7 @@ func TestMigrations(t *testing.T) {
 			f.want("open", err, store.ErrNewerDatabase)
 		})
 		t.Run("servers that start at once end with one schema", func(t *testing.T) {
-			o := storetest.Options(t, d.URL(t))
+			o := storetest.Options(t, d.Empty(t))
 			stores := make([]*store.Store, 4)
 			wantAll(t, together(len(stores), func(i int) (err error) {
 				stores[i], err = store.Open(t.Context(), o)

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,16 +36,18 @@ var Start = time.Date(2030, time.January, 2, 3, 4, 5, 0, time.UTC)
 type Database struct {
 	// Name is "sqlite" or "postgres".
 	Name string
-	// URL makes an empty database, and returns its URL. The database is gone
-	// when the test ends.
+	// URL makes a database without rows, and returns its URL. The database is
+	// gone when the test ends.
 	URL func(testing.TB) string
+	// Empty is URL for a database that has no tables either.
+	Empty func(testing.TB) string
 }
 
 // Databases are the kinds of database to test on.
 func Databases() []Database {
-	kinds := []Database{{Name: "sqlite", URL: SQLite}}
+	kinds := []Database{{Name: "sqlite", URL: SQLite, Empty: emptySQLite}}
 	if os.Getenv(Variable) != "" {
-		kinds = append(kinds, Database{Name: "postgres", URL: postgresURL})
+		kinds = append(kinds, Database{Name: "postgres", URL: postgresURL, Empty: postgresURL})
 	}
 	return kinds
 }
@@ -109,9 +113,47 @@ func SecretFile(t testing.TB) string {
 	return path
 }
 
-// SQLite makes an empty SQLite database, and returns its URL. It lies in memory
-// where the system has a file system there: no test waits for a disk.
+// SQLite makes a SQLite database without rows, and returns its URL. It is a copy
+// of one that was migrated before: a test does not wait for that either.
 func SQLite(t testing.TB) string {
+	t.Helper()
+	address := emptySQLite(t)
+	file, err := migratedSQLite()
+	if err == nil {
+		err = os.WriteFile(strings.TrimPrefix(address, "sqlite:"), file, 0o600)
+	}
+	if err != nil {
+		t.Fatalf("make a database: %v", err)
+	}
+	return address
+}
+
+// migratedSQLite is the content of a database that only has its tables.
+var migratedSQLite = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "keymaker-test-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	sealer, err := secret.NewSealer(secret.Bytes(secret.KeySize))
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, "keymaker.db")
+	s, err := store.Open(context.Background(), store.Options{URL: secret.Text("sqlite:" + path), ServerName: ServerName, Clock: clock.NewManual(Start),
+		Sealer: sealer, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Close(); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
+
+// emptySQLite lies in memory where the system has a file system there: no test
+// waits for a disk.
+func emptySQLite(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "keymaker-test-")
 	if err != nil {
