@@ -59,10 +59,9 @@ Everything that a person sees, on a wide light window and on a narrow dark one.
 The pages work without scripts, ask no other host for anything, and every change
 to them passes axe-core in Chromium at three widths and in both colour schemes.
 
-Generated with
-
+This page is written by the tests:
 %s
-`, "```sh\n"+howToUpdate+"\n```")
+`, "`"+howToUpdate+"`")
 	chosen := portraits()
 	for _, template := range slices.Sorted(maps.Keys(chosen)) {
 		title := words(elements(document(t, samples()[chosen[template]]), "h1")[0])

@@ -151,9 +151,8 @@ func writeModules(b *strings.Builder, modules []Module) {
 const introduction = `# Conformance
 
 What an authorization server for Matrix must do, item by item, who says so, and
-the cases that prove it. This page is written by the tests:
-
-` + "```sh\ngo test ./handlers -update\n```" + `
+the cases that prove it. This page is written by the tests: ` + "`go test ./handlers -update`" + `
+writes it anew.
 
 A case is a subtest in ` + "`handlers/`" + ` whose name begins with the items it proves,
 and speaks HTTP to a server that is started for it: ` + "`go test ./handlers -run\n'TestTokenErrors/D-03' -v`" + ` runs those of one item in one test. ` + "`go test ./...`" + `
