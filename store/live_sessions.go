@@ -38,29 +38,14 @@ func (l LiveSession) LastUse() (at time.Time, address string) {
 // LiveSessions returns the sessions of a user that have not ended, oldest
 // first. A user that does not exist has none.
 func (s *Store) LiveSessions(ctx context.Context, localpart string) ([]LiveSession, error) {
-	var rows []struct {
-		Session         sessionRow `gorm:"embedded"`
-		DisplayName     string
-		LastSeenAt      *int64
-		LastSeenAddress string
-	}
-	err := s.read(ctx).Table("sessions AS s").
-		Select("s.*, COALESCE(d.display_name, '') AS display_name, d.last_seen_at, COALESCE(d.last_seen_address, '') AS last_seen_address").
-		Joins("LEFT JOIN devices d ON d.localpart = s.localpart AND d.device_id = s.device_id").
-		Where("s.localpart = ? AND s.ended_at IS NULL", localpart).Order("s.created_at, s.id").Scan(&rows).Error
+	var rows []sessionWithDevice
+	err := sessionsWithDevices(s.read(ctx)).Where("s.localpart = ? AND s.ended_at IS NULL", localpart).Order("s.created_at, s.id").Scan(&rows).Error
 	if err != nil {
 		return nil, fault("read the sessions of a user", err)
 	}
 	sessions := make([]LiveSession, 0, len(rows))
 	for _, r := range rows {
-		live := LiveSession{ID: r.Session.ID, Kind: SessionKind(r.Session.Kind), DeviceID: deref(r.Session.DeviceID), DeviceName: r.DisplayName,
-			ClientID: deref(r.Session.ClientID), Scope: r.Session.Scope, Login: r.Session.Login.login(),
-			StartedAt: fromMilli(r.Session.CreatedAt), RefreshedAt: fromMilli(r.Session.RotatedAt),
-			Address: r.Session.Address, DeviceAddress: r.LastSeenAddress}
-		if r.LastSeenAt != nil {
-			live.LastSeenAt = fromMilli(*r.LastSeenAt)
-		}
-		sessions = append(sessions, live)
+		sessions = append(sessions, r.live())
 	}
 	return sessions, nil
 }

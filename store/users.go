@@ -35,19 +35,22 @@ type userRow struct {
 
 func (userRow) TableName() string { return "users" }
 
+func (r userRow) user() User {
+	user := User{Localpart: r.Localpart, DisplayName: r.DisplayName, Email: r.Email, CreatedAt: fromMilli(r.CreatedAt), Account: r.State.account()}
+	if r.SignInsKnownAt != nil {
+		user.SignInsKnownAt = fromMilli(*r.SignInsKnownAt)
+	}
+	if r.ProfileChangedAt != nil {
+		user.ProfileChangedAt = fromMilli(*r.ProfileChangedAt)
+	}
+	return user
+}
+
 // User returns a user, or ErrNotFound.
 func (s *Store) User(ctx context.Context, localpart string) (User, error) {
 	var row userRow
 	err := s.read(ctx).Where("localpart = ?", localpart).Take(&row).Error
-	user := User{Localpart: row.Localpart, DisplayName: row.DisplayName, Email: row.Email,
-		CreatedAt: fromMilli(row.CreatedAt), Account: row.State.account()}
-	if row.SignInsKnownAt != nil {
-		user.SignInsKnownAt = fromMilli(*row.SignInsKnownAt)
-	}
-	if row.ProfileChangedAt != nil {
-		user.ProfileChangedAt = fromMilli(*row.ProfileChangedAt)
-	}
-	return user, fault("read a user", err)
+	return row.user(), fault("read a user", err)
 }
 
 // UpstreamLink ties an account at an identity provider to a user.

@@ -9,12 +9,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 
+	"keymaker/internal/admin"
 	"keymaker/internal/clock"
-	"keymaker/internal/config"
 	"keymaker/internal/telemetry"
 	"keymaker/provider"
 	"keymaker/store"
@@ -28,18 +28,18 @@ type AdminCommand struct {
 	User   AdminUserCommand  `cmd:"" help:"Look at one account, or change its state."`
 	Audit  AdminAuditCommand `cmd:"" help:"List what happened to accounts and sessions, the newest first."`
 	Jobs   AdminJobsCommand  `cmd:"" help:"Look after what the server still has to tell others."`
+	Query  AdminQueryCommand `cmd:"" help:"Look at what the server keeps, and put it right."`
 }
 
-// admin is a command at work on the database.
-type admin struct {
-	*store.Store
-	config  *config.Config
+// administration is a command at work on the database.
+type administration struct {
+	service *admin.Service
 	streams *Streams
 	json    bool
 }
 
 // run opens the database for a command, beside a server that may be running.
-func (c *AdminCommand) run(ctx context.Context, streams *Streams, do func(*admin) error) (err error) {
+func (c *AdminCommand) run(ctx context.Context, streams *Streams, do func(*administration) error) (err error) {
 	cfg, err := loadConfig(c.Config, streams)
 	if err != nil {
 		return err
@@ -63,33 +63,21 @@ func (c *AdminCommand) run(ctx context.Context, streams *Streams, do func(*admin
 	if err := provider.Configure(ctx, db, cfg); err != nil {
 		return err
 	}
-	return do(&admin{Store: db, config: cfg, streams: streams, json: c.JSON})
+	service := &admin.Service{Store: db, Config: cfg, Clock: clock.System{}}
+	return usage(do(&administration{service: service, streams: streams, json: c.JSON}))
 }
 
-// localpart is the localpart of a user of this server, by that name alone or by
-// the Matrix user ID.
-func (a *admin) localpart(user string) (string, error) {
-	rest, full := strings.CutPrefix(user, "@")
-	localpart, server, hasServer := strings.Cut(rest, ":")
-	if full != hasServer || localpart == "" {
-		return "", &ExitError{Code: exitUsage, Err: fmt.Errorf("%s is no user: write alice or %s", printable(user), "@alice:"+a.config.ServerName)}
-	}
-	if full && server != a.config.ServerName {
-		return "", &ExitError{Code: exitUsage, Err: fmt.Errorf("%s is no user of this server, whose name is %s", printable(user), a.config.ServerName)}
-	}
-	return localpart, nil
-}
-
-// known names the user in an error that says that there is none.
-func (a *admin) known(localpart string, err error) error {
-	if errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("there is no user %s", printable(a.UserID(localpart)))
+// usage gives what could never be answered the exit status of wrong arguments.
+func usage(err error) error {
+	var wrong *admin.Error
+	if errors.As(err, &wrong) && wrong.Usage {
+		return &ExitError{Code: exitUsage, Err: err}
 	}
 	return err
 }
 
 // confirm asks before something is destroyed. Without an answer it is not.
-func (a *admin) confirm(question string) error {
+func (a *administration) confirm(question string) error {
 	if _, err := fmt.Fprint(a.streams.Err, question+" Type yes to go on: "); err != nil {
 		return err
 	}
@@ -108,24 +96,33 @@ func (a *admin) confirm(question string) error {
 }
 
 // answer prints an answer: as JSON, or else as its text.
-func (a *admin) answer(as any, text string) error {
+func (a *administration) answer(as any, text string) error {
 	if !a.json {
-		_, err := fmt.Fprint(a.streams.Out, text)
+		_, err := io.WriteString(a.streams.Out, text)
 		return err
 	}
-	out := json.NewEncoder(a.streams.Out)
-	out.SetIndent("", "  ")
-	return out.Encode(as)
+	out, err := json.MarshalIndent(as, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(a.streams.Out, printableJSON(out))
+	return err
 }
 
-// printable is text for a terminal. What people and clients call themselves may
-// hold characters that a terminal obeys, and those are quoted.
-func printable(s string) string {
-	if s == "" {
-		return "-"
+// printableJSON is JSON that a terminal can show: what it would obey, or what
+// would turn the text around, is escaped. Such characters are in strings only.
+func printableJSON(text []byte) string {
+	var out strings.Builder
+	for _, c := range string(text) {
+		switch {
+		case c == '\n' || unicode.IsPrint(c):
+			out.WriteRune(c)
+		case c > 0xFFFF:
+			high, low := utf16.EncodeRune(c)
+			fmt.Fprintf(&out, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&out, `\u%04x`, c)
+		}
 	}
-	if strings.ContainsFunc(s, func(c rune) bool { return !unicode.IsPrint(c) }) {
-		return strconv.Quote(s)
-	}
-	return s
+	return out.String()
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"keymaker/store"
+	"keymaker/internal/admin"
 )
 
 // AdminUserCommand looks at one account or changes its state.
@@ -64,102 +64,79 @@ type (
 
 // Run implements the command.
 func (c *AdminUserLockCommand) Run(ctx context.Context, streams *Streams, parent *AdminCommand) error {
-	return c.change(ctx, streams, parent, (*store.Store).LockUser, "is locked", "was locked already")
+	return c.change(ctx, streams, parent, admin.LockUser, "is locked", "was locked already")
 }
 
 // Run implements the command.
 func (c *AdminUserUnlockCommand) Run(ctx context.Context, streams *Streams, parent *AdminCommand) error {
-	return c.change(ctx, streams, parent, (*store.Store).UnlockUser, "is unlocked", "was not locked")
+	return c.change(ctx, streams, parent, admin.UnlockUser, "is unlocked", "was not locked")
 }
 
 // Run implements the command.
 func (c *AdminUserSuspendCommand) Run(ctx context.Context, streams *Streams, parent *AdminCommand) error {
-	return c.change(ctx, streams, parent, (*store.Store).SuspendUser, "is suspended", "was suspended already")
+	return c.change(ctx, streams, parent, admin.SuspendUser, "is suspended", "was suspended already")
 }
 
 // Run implements the command.
 func (c *AdminUserUnsuspendCommand) Run(ctx context.Context, streams *Streams, parent *AdminCommand) error {
-	return c.change(ctx, streams, parent, (*store.Store).UnsuspendUser, "is no longer suspended", "was not suspended")
+	return c.change(ctx, streams, parent, admin.UnsuspendUser, "is no longer suspended", "was not suspended")
 }
 
 // Run implements the command.
 func (c *AdminUserReactivateCommand) Run(ctx context.Context, streams *Streams, parent *AdminCommand) error {
-	return c.change(ctx, streams, parent, (*store.Store).ReactivateUser, "is reactivated", "was not deactivated")
+	return c.change(ctx, streams, parent, admin.ReactivateUser, "is reactivated", "was not deactivated")
 }
 
 // Run implements the command.
 func (c *AdminUserDeactivateCommand) Run(ctx context.Context, streams *Streams, parent *AdminCommand) error {
-
-	return c.onceSure(ctx, streams, parent, "Deactivate %s, end every session and delete every device?", func(a *admin, localpart string) error {
-		return a.change(ctx, localpart, (*store.Store).DeactivateUser, "is deactivated", "was deactivated already")
+	return c.onceSure(ctx, streams, parent, "Deactivate %s, end every session and delete every device?", func(a *administration) error {
+		return a.change(ctx, c.User, admin.DeactivateUser, "is deactivated", "was deactivated already")
 	})
 }
 
 // Run implements the command.
 func (c *AdminUserEndSessionsCommand) Run(ctx context.Context, streams *Streams, parent *AdminCommand) error {
-	return c.onceSure(ctx, streams, parent, "End every session of %s and delete their devices?", func(a *admin, localpart string) error {
-		n, err := a.SignOutUser(ctx, localpart, store.End{Reason: store.EndAdminRequest, Actor: store.ActorAdmin})
-		if err != nil {
-			return a.known(localpart, err)
-		}
-		answer := struct {
-			UserID string `json:"user_id"`
-			Ended  int    `json:"sessions_ended"`
-		}{a.UserID(localpart), n}
-		return a.answer(answer, fmt.Sprintf("%s is logged out everywhere: sessions ended: %d.\n", printable(answer.UserID), n))
-	})
-}
-
-// change changes the state of the account that the command names.
-func (c *account) change(ctx context.Context, streams *Streams, parent *AdminCommand, do change, done, already string) error {
-	return parent.run(ctx, streams, func(a *admin) error {
-		localpart, err := a.localpart(c.User)
+	return c.onceSure(ctx, streams, parent, "End every session of %s and delete their devices?", func(a *administration) error {
+		ended, err := admin.EndSessions.On(ctx, a.service, c.User)
 		if err != nil {
 			return err
 		}
-		return a.change(ctx, localpart, do, done, already)
+		return a.answer(ended, fmt.Sprintf("%s is logged out everywhere: sessions ended: %d.\n", admin.Printable(ended.UserID), ended.Ended))
 	})
+}
+
+// stateChange is an operation that changes the state of a user.
+type stateChange = admin.Operation[string, admin.StateChange]
+
+// change changes the state of the account that the command names.
+func (c *account) change(ctx context.Context, streams *Streams, parent *AdminCommand, change stateChange, done, already string) error {
+	return parent.run(ctx, streams, func(a *administration) error { return a.change(ctx, c.User, change, done, already) })
 }
 
 // onceSure does something to an account that exists, once it is confirmed.
-func (c *confirmed) onceSure(ctx context.Context, streams *Streams, parent *AdminCommand, question string, do func(a *admin, localpart string) error) error {
-	return parent.run(ctx, streams, func(a *admin) error {
-		localpart, err := a.localpart(c.User)
+func (c *confirmed) onceSure(ctx context.Context, streams *Streams, parent *AdminCommand, question string, do func(a *administration) error) error {
+	return parent.run(ctx, streams, func(a *administration) error {
+		user, err := admin.ShowUser.On(ctx, a.service, c.User)
 		if err != nil {
 			return err
 		}
-		if _, err := a.User(ctx, localpart); err != nil {
-			return a.known(localpart, err)
-		}
 		if !c.Yes {
-			if err := a.confirm(fmt.Sprintf(question, printable(a.UserID(localpart)))); err != nil {
+			if err := a.confirm(fmt.Sprintf(question, admin.Printable(user.UserID))); err != nil {
 				return err
 			}
 		}
-		return do(a, localpart)
+		return do(a)
 	})
 }
 
-// change is a method of the store that changes the state of a user.
-type change func(s *store.Store, ctx context.Context, localpart string) (changed bool, err error)
-
-func (a *admin) change(ctx context.Context, localpart string, do change, done, already string) error {
-	changed, err := do(a.Store, ctx, localpart)
-	if err != nil {
-		return a.known(localpart, err)
-	}
-	user, err := a.User(ctx, localpart)
+func (a *administration) change(ctx context.Context, user string, change stateChange, done, already string) error {
+	changed, err := change.On(ctx, a.service, user)
 	if err != nil {
 		return err
 	}
 	what := already
-	if changed {
+	if changed.Changed {
 		what = done
 	}
-	answer := struct {
-		UserID  string       `json:"user_id"`
-		Changed bool         `json:"changed"`
-		State   accountState `json:"state"`
-	}{a.UserID(localpart), changed, accountState(user.Account)}
-	return a.answer(answer, fmt.Sprintf("%s %s.\n", printable(answer.UserID), what))
+	return a.answer(changed, fmt.Sprintf("%s %s.\n", admin.Printable(changed.UserID), what))
 }

@@ -1,0 +1,58 @@
+package admin
+
+import (
+	"context"
+
+	"keymaker/store"
+)
+
+// StateChange is what became of an account.
+type StateChange struct {
+	UserID string `json:"user_id"`
+	// Changed is false where the account was in that state already.
+	Changed bool      `json:"changed"`
+	State   UserState `json:"state"`
+}
+
+// What changes the state of an account, which the question names.
+var (
+	LockUser       = stateChange((*store.Store).LockUser)
+	UnlockUser     = stateChange((*store.Store).UnlockUser)
+	SuspendUser    = stateChange((*store.Store).SuspendUser)
+	UnsuspendUser  = stateChange((*store.Store).UnsuspendUser)
+	DeactivateUser = stateChange((*store.Store).DeactivateUser)
+	ReactivateUser = stateChange((*store.Store).ReactivateUser)
+)
+
+func stateChange(change func(*store.Store, context.Context, string) (bool, error)) Operation[string, StateChange] {
+	return operation(func(s *Service, ctx context.Context, name string) (StateChange, error) {
+		localpart, err := s.localpart(name)
+		if err != nil {
+			return StateChange{}, err
+		}
+		changed, err := change(s.Store, ctx, localpart)
+		if err != nil {
+			return StateChange{}, s.knownUser(localpart, err)
+		}
+		user, err := s.Store.User(ctx, localpart)
+		return StateChange{UserID: s.Store.UserID(localpart), Changed: changed, State: UserState(user.Account)}, err
+	})
+}
+
+// SessionsEnded says how many sessions of a user were ended.
+type SessionsEnded struct {
+	UserID string `json:"user_id"`
+	Ended  int    `json:"sessions_ended"`
+}
+
+// EndSessions logs a user out everywhere, and removes the devices.
+var EndSessions = operation((*Service).endSessions)
+
+func (s *Service) endSessions(ctx context.Context, name string) (SessionsEnded, error) {
+	localpart, err := s.localpart(name)
+	if err != nil {
+		return SessionsEnded{}, err
+	}
+	n, err := s.Store.SignOutUser(ctx, localpart, store.End{Reason: store.EndAdminRequest, Actor: store.ActorAdmin})
+	return SessionsEnded{UserID: s.Store.UserID(localpart), Ended: n}, s.knownUser(localpart, err)
+}
