@@ -18,7 +18,7 @@ import (
 
 // byCI are the commands of the documents that .ci/run executes, and what stands
 // there for them: it reads some of them from the README.
-var byCI = map[string]string{"go run . demo --once": "readme_command demo", "go test -race ./...": "readme_command test", "go build": "go build"}
+var byCI = map[string]string{"go run . demo --once": "readme_command demo", "go test -race -timeout 20m ./...": "readme_command test", "go build": "go build"}
 
 // block is a fenced block of a document.
 type block struct{ document, language, text string }
