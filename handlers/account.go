@@ -61,6 +61,7 @@ func (s *Server) accountActions() []accountAction {
 		{[]string{provider.ActionDelete, "org.matrix.session_end", "session_end"}, s.askEnd},
 		{[]string{provider.ActionProfile, "profile"}, s.showProfile},
 		{[]string{actionActivity}, s.showActivity},
+		{[]string{provider.ActionCrossSigningReset}, s.accountReset},
 	}
 }
 
@@ -70,6 +71,10 @@ func (s *Server) account(w http.ResponseWriter, r *http.Request) {
 	query, err := readQuery(r)
 	if err != nil {
 		s.trouble(w, r, err)
+		return
+	}
+	if id := query.Get(fieldUIA); id != "" && query.Get(fieldAction) == provider.ActionCrossSigningReset {
+		s.resetLink(w, r, id)
 		return
 	}
 	login, err := s.Logins.BrowserSession(r.Context(), s.cookies.session(r))
@@ -133,6 +138,7 @@ func (s *Server) frame(v visit, current templates.Section) templates.AccountFram
 			{Section: templates.SectionSessions, URL: accountURL(provider.ActionDevicesList)},
 			{Section: templates.SectionProfile, URL: accountURL(provider.ActionProfile)},
 			{Section: templates.SectionActivity, URL: accountURL(actionActivity)},
+			{Section: templates.SectionReset, URL: accountURL(provider.ActionCrossSigningReset)},
 		}}
 }
 

@@ -197,7 +197,7 @@ func TestAccountIsAdvertised(t *testing.T) {
 		actions, _ := e.Get(metadataPath).JSON()["account_management_actions_supported"].([]any)
 		b := e.NewBrowser()
 		home := b.SignIn(b.Visit(accountPath), "alice")
-		for _, want := range []string{"org.matrix.devices_list", "org.matrix.device_view", "org.matrix.device_delete",
+		for _, want := range []string{"org.matrix.devices_list", "org.matrix.device_view", "org.matrix.device_delete", "org.matrix.cross_signing_reset",
 			"org.matrix.sessions_list", "org.matrix.session_view", "org.matrix.session_end"} {
 			if !slices.Contains(actions, any(want)) {
 				t.Errorf("%s is missing in %v", want, actions)

@@ -33,6 +33,9 @@ func (s *Server) finishLogin(w http.ResponseWriter, r *http.Request, providerID 
 		s.trouble(w, r, err)
 		return
 	}
+	if waiting.Proof != nil {
+		keepOpener(w)
+	}
 	query, err := readQuery(r)
 	if err != nil {
 		s.providerFailure(w, r, p, retryURL(waiting), err)
@@ -40,13 +43,21 @@ func (s *Server) finishLogin(w http.ResponseWriter, r *http.Request, providerID 
 	}
 	identity, err := s.verify(r, p, waiting, query)
 	if err != nil && !waiting.WithoutPKCE && p.RejectsPKCE(r.Context(), err) {
-		again := store.UpstreamLogin{RequestID: waiting.RequestID, Return: waiting.Return, MaxAge: waiting.MaxAge, Fresh: waiting.Fresh, WithoutPKCE: true}
+		again := store.UpstreamLogin{RequestID: waiting.RequestID, Return: waiting.Return, Proof: waiting.Proof, MaxAge: waiting.MaxAge, Fresh: waiting.Fresh, WithoutPKCE: true}
 		s.start(w, r, browser, p.ID(), again, upstream.Request{})
+		return
+	}
+	if waiting.Proof != nil && errors.Is(err, upstream.ErrStale) {
+		s.unproven(w, r, p, waiting, templates.ReasonNotFresh, err)
 		return
 	}
 	if err != nil {
 		s.speak(r, waiting)
 		s.providerFailure(w, r, p, retryURL(waiting), err)
+		return
+	}
+	if waiting.Proof != nil {
+		s.finishProof(w, r, p, waiting, identity)
 		return
 	}
 	localpart, err := s.Accounts.Resolve(r.Context(), p.Config(), identity)

@@ -121,6 +121,8 @@ func (s *Server) homeserverRoutes() []route {
 		{"/_matrix/client/versions", matrixAPI, get(s.versions)},
 		{client + "/account/whoami", matrixAPI, get(s.whoami)},
 		{client + "/account/3pid", matrixAPI, without(get(s.threepids), http.MethodPost)},
+		{client + "/auth/{stage}/fallback/web", entry, get(s.uiaFallback)},
+		{resetPath, page, getPost(s.reset, s.answerReset)},
 		{client + "/capabilities", matrixAPI, get(s.capabilities)},
 		{client + "/devices", matrixAPI, get(s.devices)},
 		{client + "/devices/{device}", matrixAPI, without(getPut(s.device, s.renameDevice), http.MethodDelete)},

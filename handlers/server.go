@@ -27,6 +27,8 @@ type Options struct {
 	Accounts  *upstream.Accounts
 	Logins    Logins
 	Account   Account
+	Proofs    Proofs
+	Resets    Resets
 	// Matrix is the embedded homeserver surface; nil where a real homeserver
 	// answers those paths.
 	Matrix Matrix

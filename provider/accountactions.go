@@ -7,6 +7,8 @@ const (
 	ActionDevicesList = "org.matrix.devices_list"
 	ActionDeviceView  = "org.matrix.device_view"
 	ActionDelete      = "org.matrix.device_delete"
+
+	ActionCrossSigningReset = "org.matrix.cross_signing_reset"
 )
 
 // AccountActions are the actions that the metadata names: those that have a
@@ -14,7 +16,7 @@ const (
 // too (conformance H-10).
 func AccountActions() []string {
 	return []string{
-		ActionProfile, ActionDevicesList, ActionDeviceView, ActionDelete,
+		ActionProfile, ActionDevicesList, ActionDeviceView, ActionDelete, ActionCrossSigningReset,
 		"org.matrix.sessions_list", "org.matrix.session_view", "org.matrix.session_end",
 	}
 }

@@ -129,9 +129,10 @@ func (s *Store) changeState(ctx context.Context, localpart string, c stateChange
 }
 
 // voidLogins removes what a user could make a session or an approval of: codes,
-// device grants, login tokens, browser sessions and remembered consents.
+// device grants, login tokens, browser sessions, remembered consents, proofs and
+// approvals.
 func (s *Store) voidLogins(ctx context.Context, localpart string) error {
-	for _, row := range []any{&codeRow{}, &deviceGrantRow{}, &loginTokenRow{}, &browserSessionRow{}, &consentRow{}} {
+	for _, row := range []any{&codeRow{}, &deviceGrantRow{}, &loginTokenRow{}, &browserSessionRow{}, &consentRow{}, &proofRow{}, &resetApprovalRow{}} {
 		if err := s.write(ctx).Where("localpart = ?", localpart).Delete(row).Error; err != nil {
 			return fault("void logins", err)
 		}

@@ -70,13 +70,18 @@ func (s *Store) removeIdle(ctx context.Context, localpart string, ids []string) 
 
 // SignOutElsewhere ends, at a person's own wish, all that is open but for what
 // belongs to one browser: the sessions that it has not approved with their
-// devices, logins on their way, and the browser sessions but for the cookie's.
+// devices, logins and proofs on their way, and the browser sessions but for the
+// cookie's.
 func (s *Store) SignOutElsewhere(ctx context.Context, l Login, cookie string) error {
 	return s.InTx(ctx, func(ctx context.Context) error {
 		for _, row := range []any{&codeRow{}, &deviceGrantRow{}, &loginTokenRow{}} {
 			if err := s.write(ctx).Where("localpart = ?", l.Localpart).Delete(row).Error; err != nil {
 				return fault("void logins", err)
 			}
+		}
+		proofs := s.write(ctx).Where("localpart = ? AND browser_hash <> ?", l.Localpart, []byte(l.BrowserHash)).Delete(&proofRow{})
+		if proofs.Error != nil {
+			return fault("void proofs", proofs.Error)
 		}
 		browsers := s.write(ctx).Where("localpart = ? AND id_hash <> ?", l.Localpart, secret.Hash(cookie)).Delete(&browserSessionRow{})
 		if browsers.Error != nil {

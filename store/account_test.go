@@ -86,6 +86,8 @@ func everything(f *fixture, l store.Login, name string) grant {
 	f.must(f.SignInBrowser(f.ctx, "cookie of "+name, l, expires))
 	f.must(f.AddLoginToken(f.ctx, "login token of "+name, l, expires))
 	f.must(f.Consent(f.ctx, l.Localpart, c.ID, []string{"openid"}))
+	f.must(f.AddProof(f.ctx, store.ProofKey{Browser: name, Localpart: l.Localpart}, l))
+	f.exec("INSERT INTO reset_approvals (session_id, localpart, approved_at, expires_at) VALUES (?, ?, 0, 0)", g.ID, l.Localpart)
 	f.exec(`INSERT INTO authorization_codes (session_id, code_hash, client_id, localpart, scope, redirect_uri, code_challenge, code_challenge_method, nonce,
 		provider_id, upstream_issuer, upstream_subject, auth_time, created_at, expires_at) VALUES ('s', ?, ?, ?, '', '', '', '', '', '', '', '', 0, 0, 0)`,
 		[]byte("code of "+name), c.ID, l.Localpart)
@@ -95,7 +97,7 @@ func everything(f *fixture, l store.Login, name string) grant {
 // ways counts what of a user is in the tables of what lets somebody in.
 func ways(f *fixture, localpart string) map[string]int64 {
 	counts := map[string]int64{"live sessions": f.number("SELECT count(*) FROM sessions WHERE ended_at IS NULL AND localpart = ?", localpart)}
-	for _, table := range []string{"devices", "browser_sessions", "login_tokens", "authorization_codes", "consents", "upstream_links"} {
+	for _, table := range []string{"devices", "browser_sessions", "login_tokens", "authorization_codes", "consents", "proofs", "reset_approvals", "upstream_links"} {
 		counts[table] = f.number("SELECT count(*) FROM "+table+" WHERE localpart = ?", localpart)
 	}
 	return counts

@@ -82,6 +82,9 @@ func TestSecretsAtRest(t *testing.T) {
 		g.Refresh.SessionID = g.ID
 		f.must(f.startAs(g, alice, "D1", "c1"))
 		f.must(f.Rotate(f.ctx, g.Refresh, secret.Hash(note("next refresh token")), later))
+		f.must(f.AddProof(f.ctx, store.ProofKey{Browser: browser, Localpart: "alice"}, alice))
+		secrets["UIA session id"], err = f.BeginUIA(f.ctx, "alice", g.ID)
+		f.must(err)
 		f.must(f.EndAllSessions(f.ctx, "alice", logout))
 
 		places := map[string]string{"a row": f.dump()}

@@ -60,6 +60,9 @@ const (
 	// any, is the one that sent them.
 	ActionBrowserSignedOut = "browser_signed_out"
 
+	// ActionResetApproved: a session may replace the cross-signing keys.
+	ActionResetApproved = "reset_approved"
+
 	ActionUserLocked      = "user_locked"
 	ActionUserUnlocked    = "user_unlocked"
 	ActionUserSuspended   = "user_suspended"

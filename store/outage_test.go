@@ -89,6 +89,14 @@ func operations(ctx context.Context, f *fixture, g grant) []operation {
 		{"UpstreamLinks", func() error { return only(f.UpstreamLinks(ctx, "alice")) }},
 		{"LinkedUser", func() error { return only(f.LinkedUser(ctx, "idp", "i", "s")) }},
 		{"Link", func() error { return only(f.Link(ctx, store.NewLink{Localpart: "bob", CreateUser: true})) }},
+		{"AddProof", func() error { return f.AddProof(ctx, proofOf("b"), store.Login{}) }},
+		{"Proof", func() error { return only(f.Proof(ctx, proofOf("b"))) }},
+		{"TakeProof", func() error { return only(f.TakeProof(ctx, proofOf("b"))) }},
+		{"BeginUIA", func() error { return only(f.BeginUIA(ctx, "alice", g.ID)) }},
+		{"UIASession", func() error { return only(f.UIASession(ctx, "id")) }},
+		{"ApproveReset", func() error { return f.ApproveReset(ctx, proofOf("b"), store.UIASession{}) }},
+		{"ResetApproved", func() error { return only(f.ResetApproved(ctx, "alice", g.ID)) }},
+		{"TakeResetApproval", func() error { return f.TakeResetApproval(ctx, "alice", g.ID) }},
 		{"Record", func() error { return f.Record(ctx, store.Event{}) }},
 		{"AuditEvents", func() error { return only(f.AuditEvents(ctx, "alice", 1)) }},
 		{"AddJob", func() error { return only(f.AddJob(ctx, store.NewJob{Kind: kind, Lane: "l"})) }},
@@ -123,7 +131,7 @@ func TestOutage(t *testing.T) {
 			return ctx
 		}},
 		{"tables that are gone", 2, func(f *fixture) context.Context {
-			for _, table := range []string{"access_tokens", "sessions", "devices", "login_tokens", "browser_sessions", "authorization_codes", "authorization_requests",
+			for _, table := range []string{"access_tokens", "uia_sessions", "reset_approvals", "proofs", "sessions", "devices", "login_tokens", "browser_sessions", "authorization_codes", "authorization_requests",
 				"device_grants", "pushed_requests", "consents", "upstream_logins", "upstream_links", "clients", "users", "server_secrets", "oidc_signingkey", "audit_events", "jobs"} {
 				f.exec("DROP TABLE " + table)
 			}

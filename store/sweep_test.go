@@ -55,6 +55,10 @@ func TestSweepOfWhatExpires(t *testing.T) {
 		{"browser sessions", 0, func(f *fixture, expires time.Time) {
 			f.must(f.SignInBrowser(f.ctx, secret.Token(), f.login("alice"), expires))
 		}, func(f *fixture) int64 { return f.number("SELECT count(*) FROM browser_sessions") }},
+		{"proofs", 0, func(f *fixture, expires time.Time) {
+			f.must(f.AddProof(f.ctx, store.ProofKey{Browser: secret.Token(), Localpart: "alice"}, f.login("alice")))
+			f.exec("UPDATE proofs SET expires_at = ? WHERE expires_at = ?", expires.UnixMilli(), f.clock.Now().Add(store.ProofLife).UnixMilli())
+		}, func(f *fixture) int64 { return f.number("SELECT count(*) FROM proofs") }},
 		{"rendezvous sessions, with what they remember", 0, func(f *fixture, expires time.Time) {
 			id := secret.Token()
 			f.must(f.rendezvous(id, ""))
@@ -240,10 +244,10 @@ func TestSweepInBatches(t *testing.T) {
 		if removed != 2*store.SweepBatch+100 || f.number("SELECT count(*) FROM login_tokens") != 1 {
 			f.t.Errorf("removed %d, left %d", removed, f.number("SELECT count(*) FROM login_tokens"))
 		}
-		// A look for sessions to end, one statement for each of the seventeen steps
+		// A look for sessions to end, one statement for each of the twenty steps
 		// and two more for this table, each a transaction of its own: nobody waits
 		// long for the writer.
-		if want := (store.Counts{Statements: 20}); cost != want {
+		if want := (store.Counts{Statements: 23}); cost != want {
 			f.t.Errorf("it cost %+v, want %+v", cost, want)
 		}
 	})

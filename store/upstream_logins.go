@@ -17,7 +17,10 @@ type UpstreamLogin struct {
 	// RequestID is the authorization request that waits for the sign-in, or "".
 	RequestID string
 	// Return is the path of this server's own page that waits for it instead.
-	Return   string `json:",omitempty"`
+	Return string `json:",omitempty"`
+	// Proof is what the sign-in has to prove; nil for one that signs the browser
+	// in.
+	Proof    *ProofDemand `json:",omitempty"`
 	Verifier string
 	Nonce    string
 	// MaxAge is what the client asked for (seconds); nil = nothing.

@@ -11,10 +11,11 @@ const (
 	SectionSessions Section = "sessions"
 	SectionProfile  Section = "profile"
 	SectionActivity Section = "activity"
+	SectionReset    Section = "reset"
 )
 
 // sections are all of them, in the order in which pages list them.
-var sections = []Section{SectionHome, SectionSessions, SectionProfile, SectionActivity}
+var sections = []Section{SectionHome, SectionSessions, SectionProfile, SectionActivity, SectionReset}
 
 // SectionLink leads to a section.
 type SectionLink struct {

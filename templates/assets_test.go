@@ -20,8 +20,8 @@ func TestAssetsAreServedBelowThePrefixByTheHashOfTheirContent(t *testing.T) {
 		if want == "" {
 			want = "/_tuwunel/oidc/assets/"
 		}
-		if len(r.Assets()) != 3 {
-			t.Errorf("there are %d assets, want stylesheet, mark and script", len(r.Assets()))
+		if len(r.Assets()) != 4 {
+			t.Errorf("there are %d assets, want stylesheet, mark and two scripts", len(r.Assets()))
 		}
 		for path, asset := range r.Assets() {
 			sum := sha256.Sum256(asset.Body)

@@ -73,7 +73,8 @@ func serveSamples(t *testing.T) (address string) {
 			return
 		}
 		policy := Policy()
-		if _, ok := page.(FormPost); ok {
+		switch page.(type) {
+		case FormPost, AuthDone:
 			policy += "; script-src 'self'"
 		}
 		w.Header().Set("Content-Security-Policy", policy)

@@ -12,10 +12,11 @@ const (
 	NoticeContinue     NoticeKind = "continue"       // the action opens the application, which gets access
 	NoticeRefused      NoticeKind = "refused"        // the action opens the application, which gets none
 	NoticeCancelled    NoticeKind = "cancelled"      // the person did not continue; nothing was shared
+	NoticeKept         NoticeKind = "kept"           // the person did not want to reset their encryption
 )
 
 // noticeKinds are all of them.
-var noticeKinds = []NoticeKind{NoticeSignedOut, NoticeNotSignedOut, NoticeDone, NoticeDeviceDone, NoticeContinue, NoticeRefused, NoticeCancelled}
+var noticeKinds = []NoticeKind{NoticeSignedOut, NoticeNotSignedOut, NoticeDone, NoticeDeviceDone, NoticeContinue, NoticeRefused, NoticeCancelled, NoticeKept}
 
 // Notice tells a person how something ended that was no error.
 type Notice struct {

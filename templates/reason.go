@@ -39,6 +39,11 @@ const (
 	ReasonProviderInvalid Reason = "provider_invalid"
 	// ReasonProviderError: the provider answered with an error [Provider].
 	ReasonProviderError Reason = "provider_error"
+	// ReasonNotFresh: the provider did not show that the person has just signed
+	// in, as was asked for [Provider].
+	ReasonNotFresh Reason = "not_fresh"
+	// ReasonOtherAccount: somebody else signed in than had to [Provider, UserID].
+	ReasonOtherAccount Reason = "other_account"
 	// ReasonCancelled: the sign-in was cancelled at the provider [Provider].
 	ReasonCancelled Reason = "cancelled"
 
@@ -81,6 +86,8 @@ var statuses = map[Reason]int{
 	ReasonProviderUnreachable:  http.StatusBadGateway,
 	ReasonProviderInvalid:      http.StatusBadGateway,
 	ReasonProviderError:        http.StatusBadGateway,
+	ReasonNotFresh:             http.StatusForbidden,
+	ReasonOtherAccount:         http.StatusForbidden,
 	ReasonCancelled:            http.StatusForbidden,
 	ReasonNameTaken:            http.StatusConflict,
 	ReasonNoUsableName:         http.StatusForbidden,

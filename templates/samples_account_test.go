@@ -38,6 +38,10 @@ func accountSamples() map[string]Page {
 		"end other sessions":    EndSessions{AccountFrame: frame, Form: sampleForm, Others: true},
 		"end several sessions":  EndSessions{AccountFrame: frame, Form: sampleForm, Places: places},
 		"end a website session": EndSessions{AccountFrame: frame, Form: sampleForm, Places: places[2:3]},
+		"reset devices":         ResetDevices{AccountFrame: sampleFrame(SectionReset), Places: places},
+		"reset without devices": ResetDevices{AccountFrame: sampleFrame(SectionReset)},
+		"reset":                 Reset{Form: sampleForm, UserID: "@alice:example.org", Place: places[0]},
+		"auth done":             AuthDone{},
 		"switch":                SwitchAccount{UserID: "@alice:example.org", Wanted: "@bob:example.org", SwitchURL: "/switch", StayURL: "/stay"},
 	}
 	var events []ActivityEvent

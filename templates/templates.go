@@ -45,8 +45,8 @@ type Renderer struct {
 }
 
 // A Page is the content of one page: AccountHome and those that it leads to, ChooseProvider, Consent,
-// ConfirmLogin, DeviceEntry, DeviceConsent, ErrorPage, FormPost, Notice or
-// SignOut.
+// ConfirmLogin, DeviceEntry, DeviceConsent, ErrorPage, FormPost, Notice,
+// SignOut, ResetDevices, Reset or AuthDone.
 type Page interface {
 	// template returns the name of the file in html/, without its ending.
 	template() string
@@ -70,6 +70,9 @@ var pageNames = []string{
 	FormPost{}.template(),
 	Notice{}.template(),
 	SignOut{}.template(),
+	ResetDevices{}.template(),
+	Reset{}.template(),
+	AuthDone{}.template(),
 }
 
 // view is what layout.html is executed with.

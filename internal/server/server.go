@@ -153,7 +153,7 @@ func (s *Server) assemble(ctx context.Context, o Options, sealer *secret.Sealer)
 		upstreams = append(upstreams, upstream.New(c, o.Config.CallbackURL(c), upstream.Options{HTTPClient: o.HTTPClient, Clock: o.Clock, Logger: o.Logger}))
 	}
 	return handlers.New(handlers.Options{
-		Config: o.Config, Provider: s.provider, Upstreams: upstreams, Accounts: &upstream.Accounts{ServerName: o.Config.ServerName, Links: s.store, Localparts: embedded}, Logins: s.store, Account: s.store, Matrix: s.store,
+		Config: o.Config, Provider: s.provider, Upstreams: upstreams, Accounts: &upstream.Accounts{ServerName: o.Config.ServerName, Links: s.store, Localparts: embedded}, Logins: s.store, Account: s.store, Proofs: s.store, Resets: s.store, Matrix: s.store,
 		Pages: pages, FormKey: formKey, LimitKey: limitKey, Limits: s.store, Clock: o.Clock, Logger: o.Logger, Health: s.store.Ping,
 	})
 }
