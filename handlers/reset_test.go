@@ -455,3 +455,27 @@ func TestWhatOpensNoReset(t *testing.T) {
 		s.expectApproved(t, false)
 	})
 }
+
+func TestResetNeedsAuthTime(t *testing.T) {
+	i := startImpostor(t)
+	i.e.LogIn("alice", "DEVICE")
+	w := waits(i.e, "alice", "DEVICE")
+	for name, value := range map[string]any{
+		"none":             nil,
+		"one of before":    i.e.Clock.Now().Add(-time.Hour).Unix(),
+		"one that is text": "now",
+	} {
+		t.Run("J-22: a provider that says no recent auth_time proves nothing: "+name, func(t *testing.T) {
+			e := i.e.For(t)
+			i.spoil(i.claims(func(claims map[string]any) { set(claims, "auth_time", value) }))
+			defer i.spoil(nil)
+			b := e.NewBrowser()
+			p := b.SignIn(b.Visit(w.page()), "alice")
+			expectReset(t, p, http.StatusForbidden, staleSays)
+			if links := p.Links(); len(links) != 1 || links[0] != w.page() {
+				t.Errorf("the page leads to %q", links)
+			}
+			w.expectApproved(t, false)
+		})
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -42,6 +43,25 @@ func (p *Person) Tab(t testing.TB, scripts bool, hosts ...string) *Tab {
 	call(tab, audits.Enable, cdp.Empty{})
 	call(tab, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !scripts})
 	return tab
+}
+
+// Popup is the tab that an expression opens in the page of this one.
+func (t *Tab) Popup(expression string) *Tab {
+	t.t.Helper()
+	opened := chromedp.WaitNewTarget(t.ctx, func(*target.Info) bool { return true })
+	Evaluate[any](t, expression)
+	select {
+	case id := <-opened:
+		ctx, end := chromedp.NewContext(t.ctx, chromedp.WithTargetID(id), chromedp.WithListener(t.watch.take))
+		t.t.Cleanup(end)
+		if err := chromedp.Do(ctx); err != nil {
+			t.t.Fatalf("look at what %s opened: %v", expression, err)
+		}
+		return &Tab{ctx: ctx, t: t.t, watch: t.watch}
+	case <-time.After(patience):
+		t.t.Fatalf("%s opened nothing", expression)
+		return nil
+	}
 }
 
 // For is the same tab for a subtest.

@@ -43,6 +43,7 @@ var journeys = []struct {
 	{"a device is connected by its code", (*traveller).device},
 	{"a wrong code is told, and can be corrected", (*traveller).wrongCode},
 	{"the account page is behind a sign-in, and says who is there", (*traveller).account},
+	{"a reset of encryption is allowed after a fresh sign-in, and the window that asked is told", (*traveller).reset},
 	{"a person signs out where the application sent them to", (*traveller).signOut},
 	{"errors are pages", (*traveller).errors},
 }

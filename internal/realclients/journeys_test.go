@@ -235,6 +235,36 @@ func (p *traveller) account() {
 	p.see("@alice:" + serverName)
 }
 
+func (p *traveller) reset() {
+	r := p.ask("web", webApp+"/callback")
+	p.consent(r)
+	p.tab.Press(approveButton)
+	p.redeem(r, p.arrived(r.state).Get("code"))
+	app := p.tab
+	p.tab = p.newTab()
+	p.tab.Open(p.k.url + "/_tuwunel/oidc/account?action=org.matrix.cross_signing_reset")
+	p.see("Choose the app with which you want to go on")
+	p.tab.Press(`.choices a[href*="device_id="]`)
+	p.tab.Press(`button[name=username][value=alice]`)
+	p.see("What you lose")
+	if !p.scripts {
+		p.tab.Press(approveButton)
+		p.see("The reset is allowed")
+		return
+	}
+	asked := p.tab.Location()
+	p.tab.Press(cancelButton)
+	p.see("Nothing has changed")
+	p.tab = app.Popup(`window.told = new Promise(done => addEventListener("message", e => done(e.origin + " " + e.data))); window.open("` + asked + `"); 0`)
+	p.tab.Press(`button[name=username][value=alice]`)
+	p.see("What you lose")
+	p.tab.Press(approveButton)
+	p.see("The reset is allowed")
+	if told := chromiumtest.Evaluate[string](app, `window.told`); told != p.k.url+" authDone" {
+		p.Errorf("the window that asked was told %q", told)
+	}
+}
+
 func (p *traveller) signOut() {
 	r := p.ask("web", webApp+"/callback")
 	p.consent(r)
