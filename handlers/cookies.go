@@ -13,8 +13,9 @@ import (
 // pages. It says nothing about the sessions of their clients.
 const browserSessionTTL = 14 * 24 * time.Hour
 
-// cookies names and writes the two cookies of the pages: one ties the requests
-// of a browser to it before anybody has signed in, the other says who has.
+// cookies names and writes the cookies of the pages: one ties the requests of a
+// browser to it before anybody has signed in, one says who has, and one which
+// language they chose.
 type cookies struct {
 	secure bool
 	prefix string
@@ -47,6 +48,8 @@ func newCookies(o *config.Config) (cookies, error) {
 
 func (c cookies) browserName() string { return c.prefix + "keymaker_browser" }
 func (c cookies) sessionName() string { return c.prefix + "keymaker_session" }
+
+func (c cookies) languageName() string { return c.prefix + "keymaker_language" }
 
 func (c cookies) set(w http.ResponseWriter, name, value string, life time.Duration) {
 	//nolint:gosec // G124: on http, which only a loopback issuer may have, a secure cookie is dropped

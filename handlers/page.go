@@ -15,8 +15,9 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, status int, p temp
 	w.Header().Add("Vary", "Accept-Language")
 	lang := s.language(r)
 	w.Header().Set("Content-Language", lang.String())
+	s.rememberLanguage(w, r)
 	w.WriteHeader(status)
-	if err := s.Pages.Render(w, lang, p); err != nil {
+	if err := s.Pages.RenderVisit(w, templates.Visit{Lang: lang, Here: here(r, status)}, p); err != nil {
 		s.Logger.ErrorContext(r.Context(), "render a page", "request", requestID(r), "error", err)
 	}
 }

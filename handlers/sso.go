@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
-	"golang.org/x/text/language"
 
 	"keymaker/internal/secret"
 	"keymaker/provider/clienturi"
@@ -178,23 +176,6 @@ func acceptableRedirectURL(raw string) bool {
 // misread is true for what no URL has, and what browsers drop or turn into
 // something else.
 func misread(c rune) bool { return c <= ' ' || c >= 0x7f || c == '\\' }
-
-// language is the one in which a person is shown a page: what the request that
-// waits for them asks for (ui_locales), or else their browser.
-func (s *Server) language(r *http.Request) language.Tag {
-	return s.Pages.Match(languageLists(r))
-}
-
-// languages are those in which a person is told what a client says about itself:
-// one that they prefer to the page's may be among its own (conformance B-17).
-func (s *Server) languages(r *http.Request) []language.Tag {
-	return s.Pages.Preferred(languageLists(r))
-}
-
-// languageLists are the two lists of languages of a request.
-func languageLists(r *http.Request) (acceptLanguage, uiLocales string) {
-	return r.Header.Get("Accept-Language"), cmp.Or(about(r).locales, r.URL.Query().Get("ui_locales"))
-}
 
 // userID is the Matrix user ID of a login.
 func (s *Server) userID(l store.Login) string {

@@ -18,6 +18,7 @@ var contentTypes = map[string]string{
 	".css": "text/css; charset=utf-8",
 	".js":  "text/javascript; charset=utf-8",
 	".svg": "image/svg+xml",
+	".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp",
 }
 
 // An Asset is a file that pages refer to.
@@ -33,8 +34,8 @@ type assets struct {
 	paths  map[string]string // file name -> URL path
 }
 
-// loadAssets reads assets/.
-func loadAssets(prefix string) (assets, error) {
+// loadAssets reads assets/, and what branding changes of them.
+func loadAssets(prefix string, branding Branding) (assets, error) {
 	entries, err := assetFiles.ReadDir("assets")
 	if err != nil {
 		return assets{}, err
@@ -46,16 +47,26 @@ func loadAssets(prefix string) (assets, error) {
 		if err != nil {
 			return assets{}, err
 		}
-		ending := path.Ext(name)
-		if contentTypes[ending] == "" {
-			return assets{}, fmt.Errorf("assets/%s: no content type for %q", name, ending)
+		if contentTypes[path.Ext(name)] == "" {
+			return assets{}, fmt.Errorf("assets/%s: no content type for its ending", name)
 		}
-		sum := sha256.Sum256(body)
-		at := prefix + strings.TrimSuffix(name, ending) + "." + hex.EncodeToString(sum[:8]) + ending
-		all.byPath[at] = Asset{ContentType: contentTypes[ending], Body: body}
-		all.paths[name] = at
+		if name == "style.css" {
+			if body, err = recolour(body, branding.Accent); err != nil {
+				return assets{}, err
+			}
+		}
+		all.add(prefix, name, body)
 	}
-	return all, nil
+	return all, all.addLogo(prefix, branding.Logo)
+}
+
+// add serves a file.
+func (a assets) add(prefix, name string, body []byte) {
+	ending := path.Ext(name)
+	sum := sha256.Sum256(body)
+	at := prefix + strings.TrimSuffix(name, ending) + "." + hex.EncodeToString(sum[:8]) + ending
+	a.byPath[at] = Asset{ContentType: contentTypes[ending], Body: body}
+	a.paths[name] = at
 }
 
 // path returns the URL path of a file of assets/.

@@ -86,6 +86,9 @@ func used(t *testing.T) []string {
 			keys["account.about_"+string(s)] = true
 		}
 	}
+	for _, l := range (Branding{Privacy: "-", Terms: "-", Imprint: "-"}).footLinks() {
+		keys["footer."+l.Key] = true
+	}
 	for _, p := range permissions {
 		keys["permission."+string(p)] = true
 	}

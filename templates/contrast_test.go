@@ -1,94 +1,72 @@
 package templates
 
 import (
-	"fmt"
-	"math"
 	"regexp"
-	"strings"
 	"testing"
-)
 
-// The contrasts that WCAG 2.2 AA asks for: of text (1.4.3), and of the edges
-// of controls and the focus ring (1.4.11).
-const (
-	textContrast    = 4.5
-	controlContrast = 3.0
+	"keymaker/templates/palette"
 )
 
 func TestColoursHaveEnoughContrast(t *testing.T) {
+	light, dark := palettes(t, renderer(t))
+	checkContrasts(t, light, dark)
+}
+
+// checkContrasts sees that everything can be read in both colour schemes.
+func checkContrasts(t *testing.T, light, dark map[string]string) {
+	t.Helper()
 	tests := []struct {
 		front, back string
 		want        float64
 	}{
-		{"text", "page", textContrast},
-		{"text", "card", textContrast},
-		{"text", "tint", textContrast},
-		{"text", "warning-tint", textContrast},
-		{"soft", "card", textContrast},
-		{"accent", "card", textContrast},
-		{"accent", "tint", textContrast},
-		{"accent-strong", "card", textContrast},
-		{"on-accent", "accent", textContrast},
-		{"on-accent", "accent-strong", textContrast},
-		{"warning", "warning-tint", textContrast},
-		{"edge", "card", controlContrast},
-		{"accent", "page", controlContrast},
+		{"text", "page", palette.TextContrast},
+		{"text", "card", palette.TextContrast},
+		{"text", "tint", palette.TextContrast},
+		{"text", "warning-tint", palette.TextContrast},
+		{"soft", "card", palette.TextContrast},
+		{"accent", "card", palette.TextContrast},
+		{"accent", "tint", palette.TextContrast},
+		{"accent-strong", "card", palette.TextContrast},
+		{"on-accent", "accent", palette.TextContrast},
+		{"on-accent", "accent-strong", palette.TextContrast},
+		{"warning", "warning-tint", palette.TextContrast},
+		{"edge", "card", palette.ControlContrast},
+		{"accent", "page", palette.ControlContrast},
 	}
-	light, dark := palettes(t)
 	for scheme, colours := range map[string]map[string]string{"light": light, "dark": dark} {
 		for _, tt := range tests {
-			t.Run(scheme+"/"+tt.front+" on "+tt.back, func(t *testing.T) {
-				if got := contrast(t, colours[tt.front], colours[tt.back]); got < tt.want {
-					t.Errorf("%s on %s is %.2f:1, want %.1f:1", colours[tt.front], colours[tt.back], got, tt.want)
-				}
-			})
+			if got := palette.Contrast(colours[tt.front], colours[tt.back]); got < tt.want {
+				t.Errorf("%s: %s on %s, %s on %s, is %.2f:1, want %.1f:1", scheme, tt.front, tt.back, colours[tt.front], colours[tt.back], got, tt.want)
+			}
 		}
 	}
 }
 
 // palettes reads the custom properties of both colour schemes.
-func palettes(t *testing.T) (light, dark map[string]string) {
+func palettes(t *testing.T, r *Renderer) (light, dark map[string]string) {
 	t.Helper()
-	_, body := renderer(t).Stylesheet()
-	before, after, ok := strings.Cut(string(body), "@media (prefers-color-scheme: dark)")
-	if !ok {
-		t.Fatal("there is no dark scheme")
-	}
-	after, _, _ = strings.Cut(after, "}")
+	_, body := r.Stylesheet()
+	light, dark = map[string]string{}, map[string]string{}
 	property := regexp.MustCompile(`--([a-z-]+): (#[0-9a-f]{6});`)
-	read := func(css string) map[string]string {
-		found := map[string]string{}
-		for _, match := range property.FindAllStringSubmatch(css, -1) {
-			found[match[1]] = match[2]
+	rule := regexp.MustCompile(`(@media \(prefers-color-scheme: dark\) \{\s*)?:root \{([^}]*)\}`)
+	for _, found := range rule.FindAllStringSubmatch(string(body), -1) {
+		into := light
+		if found[1] != "" {
+			into = dark
 		}
-		return found
+		for _, match := range property.FindAllStringSubmatch(found[2], -1) {
+			into[match[1]] = match[2]
+		}
 	}
-	return read(before), read(after)
+	if len(light) < 10 || len(dark) < 10 {
+		t.Fatalf("there are %d and %d colours", len(light), len(dark))
+	}
+	return light, dark
 }
 
-// contrast is the contrast ratio of WCAG 2.2 of two colours #rrggbb.
-func contrast(t *testing.T, a, b string) float64 {
-	t.Helper()
-	x, y := luminance(t, a), luminance(t, b)
-	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
-}
-
-// luminance is the relative luminance of WCAG 2.2.
-func luminance(t *testing.T, colour string) float64 {
-	t.Helper()
-	var rgb [3]uint8
-	if _, err := fmt.Sscanf(colour, "#%02x%02x%02x", &rgb[0], &rgb[1], &rgb[2]); err != nil {
-		t.Fatalf("the colour %q: %v", colour, err)
+func TestAnAccentIsJudgedOnTheSurfacesOfTheStylesheet(t *testing.T) {
+	light, dark := palettes(t, renderer(t))
+	if light["page"] != palette.LightPage || light["card"] != palette.LightCard || dark["card"] != palette.DarkCard {
+		t.Errorf("they are %s and %s, and %s in the dark", light["page"], light["card"], dark["card"])
 	}
-	var sum float64
-	for i, weight := range [3]float64{0.2126, 0.7152, 0.0722} {
-		c := float64(rgb[i]) / 255
-		if c <= 0.04045 {
-			c /= 12.92
-		} else {
-			c = math.Pow((c+0.055)/1.055, 2.4)
-		}
-		sum += weight * c
-	}
-	return sum
 }

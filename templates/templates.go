@@ -9,6 +9,7 @@ package templates
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"errors"
 	"fmt"
@@ -34,6 +35,8 @@ type Options struct {
 	// ServerName is what a person knows the server by: the Matrix server name,
 	// e.g. example.com. It heads every page; "" shows the name of the program.
 	ServerName string
+	// Branding is what the administrator changes.
+	Branding Branding
 }
 
 // A Renderer writes pages. It is immutable and safe for concurrent use.
@@ -41,6 +44,8 @@ type Renderer struct {
 	catalogue *catalogue
 	assets    assets
 	server    string
+	links     []footLink
+	languages []languageName
 	byTag     map[language.Tag]map[string]*template.Template // page name -> template
 }
 
@@ -52,87 +57,125 @@ type Page interface {
 	template() string
 }
 
-// pageNames lists the files of html/ that are pages. layout.html frames them, and parts.html holds what they share.
-var pageNames = []string{
-	AccountHome{}.template(),
-	AccountSessions{}.template(),
-	AccountSession{}.template(),
-	EndSessions{}.template(),
-	AccountProfile{}.template(),
-	AccountActivity{}.template(),
-	SwitchAccount{}.template(),
-	ChooseProvider{}.template(),
-	Consent{}.template(),
-	ConfirmLogin{}.template(),
-	DeviceEntry{}.template(),
-	DeviceConsent{}.template(),
-	ErrorPage{}.template(),
-	FormPost{}.template(),
-	Notice{}.template(),
-	SignOut{}.template(),
-	ResetDevices{}.template(),
-	Reset{}.template(),
-	AuthDone{}.template(),
+// pageKinds are all pages. layout.html frames them, and parts.html holds what they share.
+var pageKinds = []Page{
+	AccountHome{},
+	AccountSessions{},
+	AccountSession{},
+	EndSessions{},
+	AccountProfile{},
+	AccountActivity{},
+	SwitchAccount{},
+	ChooseProvider{},
+	Consent{},
+	ConfirmLogin{},
+	DeviceEntry{},
+	DeviceConsent{},
+	ErrorPage{},
+	FormPost{},
+	Notice{},
+	SignOut{},
+	ResetDevices{},
+	Reset{},
+	AuthDone{},
 }
 
 // view is what layout.html is executed with.
 type view struct {
 	Lang, Dir string
 	Page      Page
+	Links     []footLink
+	Switch    *languageSwitch // nil offers no other language
 }
 
-// New reads the templates and the catalogues. It fails only when Options are
-// impossible or when the binary was built from broken files, which the tests
+// New reads the templates and the catalogues, and what the Branding names. It
+// fails when Options are impossible, when something of the Branding cannot be
+// read or used, and when the binary was built from broken files, which the tests
 // of this package rule out.
 func New(opts Options) (*Renderer, error) {
 	if opts.AssetPrefix == "" {
 		opts.AssetPrefix = DefaultAssetPrefix
 	}
 	if !strings.HasPrefix(opts.AssetPrefix, "/") || !strings.HasSuffix(opts.AssetPrefix, "/") {
-		return nil, fmt.Errorf("templates: the asset prefix %q must begin and end with a slash", opts.AssetPrefix)
+		return nil, fmt.Errorf("make the pages: the asset prefix %q must begin and end with a slash", opts.AssetPrefix)
 	}
-	all, err := loadAssets(opts.AssetPrefix)
+	r, err := open(opts)
+	if err == nil && opts.Branding.Templates != "" {
+		opts.Branding.Templates = ""
+		var own *Renderer
+		if own, err = open(opts); err == nil {
+			err = r.try(own)
+		}
+	}
 	if err != nil {
-		return nil, fmt.Errorf("templates: %w", err)
+		return nil, fmt.Errorf("make the pages: %w", err)
+	}
+	return r, nil
+}
+
+func open(opts Options) (*Renderer, error) {
+	all, err := loadAssets(opts.AssetPrefix, opts.Branding)
+	if err != nil {
+		return nil, err
 	}
 	messages, err := loadCatalogue()
 	if err != nil {
-		return nil, fmt.Errorf("templates: %w", err)
+		return nil, err
+	}
+	from, err := openSources(opts.Branding.Templates)
+	if err != nil {
+		return nil, err
 	}
 	r := &Renderer{
 		catalogue: messages,
 		assets:    all,
-		server:    CleanName(opts.ServerName),
+		server:    cmp.Or(CleanName(opts.Branding.Name), CleanName(opts.ServerName), "Keymaker"),
+		links:     opts.Branding.footLinks(),
+		languages: languageNames(messages.tags),
 		byTag:     map[language.Tag]map[string]*template.Template{},
 	}
-	if r.server == "" {
-		r.server = "Keymaker"
-	}
 	for _, tag := range messages.tags {
-		if r.byTag[tag], err = r.parse(tag); err != nil {
-			return nil, fmt.Errorf("templates: %w", err)
+		if r.byTag[tag], err = r.parse(tag, from); err != nil {
+			return nil, err
 		}
 	}
 	return r, nil
 }
 
 // parse reads every page with the functions of one language.
-func (r *Renderer) parse(tag language.Tag) (map[string]*template.Template, error) {
-	layout, err := template.New("layout.html").Funcs(r.functions(tag)).ParseFS(pages, "html/layout.html", "html/parts.html")
+func (r *Renderer) parse(tag language.Tag, from sources) (map[string]*template.Template, error) {
+	path, text, err := from.read("layout.html")
+	if err != nil {
+		return nil, err
+	}
+	layout, err := template.New(path).Funcs(r.functions(tag)).Parse(text)
+	if err == nil {
+		err = add(layout, from, "parts.html")
+	}
 	if err != nil {
 		return nil, err
 	}
 	parsed := map[string]*template.Template{}
-	for _, name := range pageNames {
+	for _, kind := range pageKinds {
 		page, err := layout.Clone()
+		if err == nil {
+			err = add(page, from, kind.template()+".html")
+		}
 		if err != nil {
 			return nil, err
 		}
-		if parsed[name], err = page.ParseFS(pages, "html/"+name+".html"); err != nil {
-			return nil, err
-		}
+		parsed[kind.template()] = page
 	}
 	return parsed, nil
+}
+
+// add reads what a file defines.
+func add(to *template.Template, from sources, name string) error {
+	path, text, err := from.read(name)
+	if err == nil {
+		_, err = to.New(path).Parse(text)
+	}
+	return err
 }
 
 // functions are what the templates may call.
@@ -163,12 +206,17 @@ func (r *Renderer) functions(tag language.Tag) template.FuncMap {
 // in the nearest one there is. Nothing is written when a template fails, so
 // that the caller can still answer otherwise.
 func (r *Renderer) Render(w io.Writer, lang language.Tag, page Page) error {
+	return r.RenderVisit(w, Visit{Lang: lang}, page)
+}
+
+// RenderVisit is Render for a page that can offer other languages.
+func (r *Renderer) RenderVisit(w io.Writer, v Visit, page Page) error {
 	if page == nil {
 		return errors.New("templates: no page to render")
 	}
-	tag := r.catalogue.nearest(lang)
+	tag := r.catalogue.nearest(v.Lang)
 	var buf bytes.Buffer
-	data := view{Lang: tag.String(), Dir: direction(tag), Page: page}
+	data := view{Lang: tag.String(), Dir: direction(tag), Page: page, Links: r.links, Switch: r.switchFor(v.Here, tag)}
 	if err := r.byTag[tag][page.template()].Execute(&buf, data); err != nil {
 		return fmt.Errorf("templates: render the %s page in %s: %w", page.template(), tag, err)
 	}

@@ -55,6 +55,10 @@ func inFolder(t *testing.T) {
 	write(t, "keycloak_secret", "secret")
 	write(t, "wiki_secret", strings.Repeat("s", 44))
 	write(t, "secret", strings.Repeat("k", 32))
+	write(t, "logo.svg", "<svg/>")
+	if err := os.Mkdir("templates", 0o700); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func write(t *testing.T, path, text string) {

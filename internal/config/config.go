@@ -12,6 +12,7 @@ import (
 
 	"keymaker/internal/secret"
 	"keymaker/provider/registration"
+	"keymaker/templates"
 )
 
 // Config is the whole configuration, validated and with defaults filled in.
@@ -26,6 +27,7 @@ type Config struct {
 	Homeserver        Homeserver
 	IdentityProviders []IdentityProvider
 	OIDCClients       []OIDCClient
+	Branding          templates.Branding
 
 	SecretFile      string // path of the master key; made when it is missing and the database is SQLite
 	LogLevel        string // debug, info, warn, error

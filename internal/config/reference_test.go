@@ -47,6 +47,11 @@ func TestEveryLineOfTheExampleCanBeSet(t *testing.T) {
 	// The only files that are there.
 	write(t, "secret", "text")
 	write(t, "key", strings.Repeat("k", 32))
+	write(t, "logo.svg", "<svg/>")
+	if err := os.Mkdir("templates", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	text = regexp.MustCompile(`"/etc/keymaker/(logo.svg|templates)"`).ReplaceAllString(text, `"$1"`)
 	text = regexp.MustCompile(`(?m)^([a-z_]+_file = ).*$`).ReplaceAllString(text, `${1}"secret"`)
 	text = strings.Replace(text, `secret_file = "secret"`, `secret_file = "key"`, 1)
 	if _, err := parseHere(text); err != nil {

@@ -33,6 +33,10 @@ var whole = section{sections: []section{{
 				"Matrix clients need none, they register themselves. See clients.md.",
 			options: clientOptions, optional: true, begin: beginClient, check: checkClient,
 		},
+		{
+			key: "branding", doc: "What pages look like. See branding.md.",
+			options: brandingOptions, optional: true,
+		},
 	},
 	check: checkGlobal,
 }}}

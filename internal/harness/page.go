@@ -75,10 +75,17 @@ func (p Page) Has(element string) bool {
 	return false
 }
 
+// root is the page without its foot, which is the same for all pages.
 func (p Page) root() *html.Node {
 	root, err := html.Parse(strings.NewReader(p.HTML))
 	if err != nil {
 		return &html.Node{} // no reader of a string fails
+	}
+	for n := range root.Descendants() {
+		if n.Type == html.ElementNode && n.Data == "footer" {
+			n.Parent.RemoveChild(n)
+			break
+		}
 	}
 	return root
 }

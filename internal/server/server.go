@@ -131,7 +131,7 @@ func openSecrets(c *config.Config) (*secret.Sealer, error) {
 
 func (s *Server) assemble(ctx context.Context, o Options, sealer *secret.Sealer) (*handlers.Server, error) {
 	embedded := homeserver.Embedded{Store: s.store}
-	pages, err := templates.New(templates.Options{ServerName: o.Config.ServerName})
+	pages, err := templates.New(templates.Options{ServerName: o.Config.ServerName, Branding: o.Config.Branding})
 	if err != nil {
 		return nil, err
 	}
