@@ -27,7 +27,7 @@ func (s *Server) signInTo(w http.ResponseWriter, r *http.Request, path string, q
 	if s.providerByID(wanted) == nil {
 		p, ok := s.Config.DefaultProvider()
 		if !ok {
-			s.show(w, r, http.StatusOK, s.chooserFor(path, query))
+			s.show(w, r, http.StatusOK, s.chooserFor(r, path, query))
 			return
 		}
 		wanted = p.ClientID
@@ -36,13 +36,14 @@ func (s *Server) signInTo(w http.ResponseWriter, r *http.Request, path string, q
 }
 
 // chooserFor lists the providers for a page of this server.
-func (s *Server) chooserFor(path string, query url.Values) templates.ChooseProvider {
+func (s *Server) chooserFor(r *http.Request, path string, query url.Values) templates.ChooseProvider {
 	var page templates.ChooseProvider
 	for _, p := range s.Config.IdentityProviders {
 		chosen := maps.Clone(query)
 		chosen.Set(fieldProvider, p.ClientID)
-		page.Providers = append(page.Providers, templates.Provider{Name: p.Name, URL: path + "?" + chosen.Encode()})
+		page.Providers = append(page.Providers, s.choice(r, p, path+"?"+chosen.Encode()))
 	}
+	lastFirst(page.Providers)
 	return page
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 
+	"keymaker/internal/config"
 	"keymaker/provider"
 	"keymaker/store"
 	"keymaker/templates"
@@ -140,16 +141,36 @@ func (s *Server) toProvider(w http.ResponseWriter, r *http.Request, id string, a
 		s.trouble(w, r, err)
 		return
 	}
-	s.show(w, r, http.StatusOK, s.chooser(m.Name(s.languages(r)...), id))
+	s.show(w, r, http.StatusOK, s.chooser(r, m.Name(s.languages(r)...), id))
 }
 
-// chooser lists the providers for a request.
-func (s *Server) chooser(app, id string) templates.ChooseProvider {
+// chooser lists the providers for a request, the one that this browser used last
+// before the others.
+func (s *Server) chooser(r *http.Request, app, id string) templates.ChooseProvider {
 	page := templates.ChooseProvider{App: app}
 	for _, p := range s.Config.IdentityProviders {
-		page.Providers = append(page.Providers, templates.Provider{Name: p.Name, URL: startURL(p.ClientID, id)})
+		page.Providers = append(page.Providers, s.choice(r, p, startURL(p.ClientID, id)))
 	}
+	lastFirst(page.Providers)
 	return page
+}
+
+// choice is one provider of a page to choose from.
+func (s *Server) choice(r *http.Request, p config.IdentityProvider, to string) templates.Provider {
+	return templates.Provider{Name: p.Name, Brand: p.Brand, URL: to, Last: p.ClientID == value(r, s.cookies.providerName())}
+}
+
+// lastFirst puts the provider that was used last before the others.
+func lastFirst(all []templates.Provider) {
+	slices.SortStableFunc(all, func(a, b templates.Provider) int {
+		switch {
+		case a.Last == b.Last:
+			return 0
+		case a.Last:
+			return -1
+		}
+		return 1
+	})
 }
 
 // refuseAuthorization shows why a request cannot go on. Everybody can register

@@ -147,6 +147,7 @@ func (s *Server) beginBrowserSession(w http.ResponseWriter, r *http.Request, log
 	// What tells this browser from others lasts as long, so that the person can
 	// tell their sessions from others.
 	s.cookies.set(w, s.cookies.browserName(), s.cookies.browser(w, r), browserSessionTTL)
+	s.cookies.set(w, s.cookies.providerName(), login.ProviderID, lastProviderTTL)
 	return nil
 }
 

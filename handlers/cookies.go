@@ -13,9 +13,13 @@ import (
 // pages. It says nothing about the sessions of their clients.
 const browserSessionTTL = 14 * 24 * time.Hour
 
+// lastProviderTTL is how long a browser remembers the provider that was used
+// last, which a page to choose from then shows first.
+const lastProviderTTL = 365 * 24 * time.Hour
+
 // cookies names and writes the cookies of the pages: one ties the requests of a
-// browser to it before anybody has signed in, one says who has, and one which
-// language they chose.
+// browser to it before anybody has signed in, one says who has, one
+// with which provider, and one which language they chose.
 type cookies struct {
 	secure bool
 	prefix string
@@ -48,6 +52,8 @@ func newCookies(o *config.Config) (cookies, error) {
 
 func (c cookies) browserName() string { return c.prefix + "keymaker_browser" }
 func (c cookies) sessionName() string { return c.prefix + "keymaker_session" }
+
+func (c cookies) providerName() string { return c.prefix + "keymaker_provider" }
 
 func (c cookies) languageName() string { return c.prefix + "keymaker_language" }
 

@@ -52,7 +52,7 @@ func (s *Server) enterCode(w http.ResponseWriter, r *http.Request) {
 		s.deviceTrouble(w, r, typed, err)
 		return
 	}
-	s.show(w, r, http.StatusOK, s.chooser("", id))
+	s.show(w, r, http.StatusOK, s.chooser(r, "", id))
 }
 
 // beginDevice keeps a code for the browser, unless too many were tried.
@@ -104,7 +104,7 @@ func (s *Server) deviceConsent(w http.ResponseWriter, r *http.Request) {
 		s.deviceTrouble(w, r, "", err)
 		return
 	case pending.Login == nil:
-		s.show(w, r, http.StatusOK, s.chooser("", id))
+		s.show(w, r, http.StatusOK, s.chooser(r, "", id))
 		return
 	}
 	m, err := provider.ClientMetadata(pending.Client)

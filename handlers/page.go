@@ -63,7 +63,7 @@ func (s *Server) trouble(w http.ResponseWriter, r *http.Request, err error) {
 
 // forged answers a form that another site has sent, or whose token is not ours.
 func (s *Server) forged(w http.ResponseWriter, r *http.Request) {
-	s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonCSRF}, nil)
+	s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonCSRF, Actions: s.startAgain(r)}, nil)
 }
 
 // seeOther sends the browser on with GET, whatever it came with (conformance

@@ -80,7 +80,7 @@ func (s *Server) startFor(w http.ResponseWriter, r *http.Request, browser, wante
 	if wanted == "" {
 		p, ok := s.Config.DefaultProvider()
 		if !ok {
-			s.show(w, r, http.StatusOK, s.chooser("", id))
+			s.show(w, r, http.StatusOK, s.chooser(r, "", id))
 			return
 		}
 		wanted = p.ClientID

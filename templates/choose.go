@@ -11,8 +11,10 @@ type ChooseProvider struct {
 
 // A Provider is one way to sign in.
 type Provider struct {
-	Name string // as the administrator named it
-	URL  string // where its sign-in starts: a path of this server, followed by GET
+	Name  string // as the administrator named it
+	URL   string // where its sign-in starts: a path of this server, followed by GET
+	Brand string // in small letters; a brand without a drawing has the first letter of the name
+	Last  bool   // this browser signed in with it last
 }
 
 func (ChooseProvider) template() string { return "choose" }

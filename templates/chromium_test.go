@@ -27,7 +27,7 @@ func TestPagesInChromium(t *testing.T) {
 	if !chromiumtest.Wanted() {
 		return
 	}
-	served := serveSamples(t)
+	served := serveSamples(t, renderer(t))
 	browser := chromiumtest.Start(t, nil)
 	host := strings.TrimPrefix(served, "http://")
 	names := slices.Sorted(maps.Keys(samples()))
@@ -52,10 +52,33 @@ func TestPagesInChromium(t *testing.T) {
 	}
 }
 
+// TestBrandedPagesInChromium opens pages with everything that an administrator
+// can change.
+func TestBrandedPagesInChromium(t *testing.T) {
+	if !chromiumtest.Wanted() {
+		return
+	}
+	r, _ := branded(t, Branding{
+		Name: "Example Chat of a Company with a Long Name", Accent: "#7a1fa2", Privacy: "https://example.com/privacy", Terms: "https://example.com/terms", Imprint: "https://example.com/imprint",
+		Logo: file(t, "logo.svg", `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 90 30"><rect width="90" height="30" rx="6" fill="#7a1fa2"/><circle cx="15" cy="15" r="8" fill="#fff"/></svg>`),
+	}, Notice{Kind: NoticeDone})
+	served := serveSamples(t, r)
+	tab := chromiumtest.Start(t, nil).Person(t).Tab(t, true, strings.TrimPrefix(served, "http://"))
+	for _, name := range []string{"choose", "consent", "notice done"} {
+		tab.Open(served + "/en/" + url.PathEscape(name))
+		for _, look := range chromiumtest.Looks {
+			tab.Look(look)
+			tab.Check()
+			tab.Accessible()
+			shoot(tab, "branded "+name, look)
+		}
+	}
+}
+
 // serveSamples serves every sample at /LANGUAGE/NAME until the test ends.
-func serveSamples(t *testing.T) (address string) {
+func serveSamples(t *testing.T, r *Renderer) (address string) {
 	t.Helper()
-	r, all := renderer(t), samples()
+	all := samples()
 	mux := http.NewServeMux()
 	for path, asset := range r.Assets() {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {

@@ -170,7 +170,7 @@ func TestHostileTextStaysText(t *testing.T) {
 			TOSURI: "https://element.example.com/" + attack, UserID: attack, SwitchURL: "/" + attack,
 			Permissions: permissions, Device: Device{ID: attack, Name: attack, Exists: true},
 		},
-		"L-23: choice of providers": ChooseProvider{App: attack, Providers: []Provider{{attack, "/" + attack}}},
+		"L-23: choice of providers": ChooseProvider{App: attack, Providers: []Provider{{Name: attack, URL: "/" + attack}}},
 		"L-23: confirmation":        ConfirmLogin{Form: sampleForm, RedirectURL: "https://app.example.com/" + attack, UserID: attack},
 		"L-23: error": ErrorPage{
 			Reason: ReasonMalformed, Parameter: attack, Reference: attack,
@@ -203,7 +203,7 @@ func TestInvisibleTextIsNotShown(t *testing.T) {
 			c.ClientName, c.UserID = "Ele"+hidden+"ment", "@al"+hidden+"ice:example.org"
 			c.Device = Device{ID: "AAA" + hidden, Name: "Pho" + hidden + "ne"}
 		}),
-		"L-23: choice of providers": ChooseProvider{App: "E" + hidden, Providers: []Provider{{"K" + hidden, "/"}}},
+		"L-23: choice of providers": ChooseProvider{App: "E" + hidden, Providers: []Provider{{Name: "K" + hidden, URL: "/"}}},
 		"L-23: error":               ErrorPage{Reason: ReasonMalformed, Parameter: "sc" + hidden + "ope", Reference: "01" + hidden},
 	}
 	for name, page := range pages {

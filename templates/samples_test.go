@@ -133,11 +133,11 @@ var sampleFields = []Field{{"error", "access_denied"}, {"state", `"><script>aler
 func samples() map[string]Page {
 	all := map[string]Page{
 		"choose": ChooseProvider{Providers: []Provider{
-			{"Keycloak", "/_matrix/client/v3/login/sso/redirect/keycloak?oidc_req_id=request-1"},
-			{"GitHub", "/_matrix/client/v3/login/sso/redirect/github?oidc_req_id=request-1"},
-			{"Universität Zürich", "/_matrix/client/v3/login/sso/redirect/uzh?oidc_req_id=request-1"},
+			{Name: "Keycloak", Brand: "keycloak", Last: true, URL: "/_matrix/client/v3/login/sso/redirect/keycloak?oidc_req_id=request-1"},
+			{Name: "GitHub", Brand: "github", URL: "/_matrix/client/v3/login/sso/redirect/github?oidc_req_id=request-1"},
+			{Name: "Universität Zürich", URL: "/_matrix/client/v3/login/sso/redirect/uzh?oidc_req_id=request-1"},
 		}},
-		"choose for an app": ChooseProvider{App: "Element Web", Providers: []Provider{{"Keycloak", "/a"}, {"GitHub", "/b"}}},
+		"choose for an app": ChooseProvider{App: "Element Web", Providers: []Provider{{Name: "Keycloak", URL: "/a"}, {Name: "GitHub", URL: "/b"}}},
 
 		"consent": sampleConsent(),
 		"consent of a configured client": with(sampleConsent(), func(c *Consent) {
@@ -171,6 +171,11 @@ func samples() map[string]Page {
 		"device consent of little": DeviceConsent{Form: sampleForm, ClientURI: "https://tv.example.com/", UserCode: "BCDF-GHJK",
 			UserID: "@alice:example.org", Permissions: []Permission{PermissionIdentity}},
 	}
+	every := ChooseProvider{App: "Element Web"}
+	for _, brand := range []string{"github", "gitlab", "google", "microsoft", "keycloak", "authentik", "authelia", "zitadel", "okta", "dex", "mas", "another"} {
+		every.Providers = append(every.Providers, Provider{Name: "The " + brand + " of Example Inc.", Brand: brand, URL: "/" + brand})
+	}
+	all["choose among all brands"] = every
 	all["form post"] = FormPost{URL: sampleReturn, Fields: sampleFields}
 	all["form post to the device"] = FormPost{URL: "http://127.0.0.1:49152/callback", Fields: sampleFields}
 	maps.Copy(all, accountSamples())

@@ -8,10 +8,10 @@ import (
 
 func TestTheChoiceOfProvidersIsAListOfLinks(t *testing.T) {
 	page := ChooseProvider{Providers: []Provider{
-		{"GitHub", "/_matrix/client/v3/login/sso/redirect/github?redirectUrl=https%3A%2F%2Fapp.example.com%2F&x=y"},
-		{"K\u202eeycloak", "/_matrix/client/v3/login/sso/redirect/keycloak"},
-		{strings.Repeat("n", 200), "/long"},
-		{"elsewhere", "javascript:alert(1)"},
+		{Name: "GitHub", URL: "/_matrix/client/v3/login/sso/redirect/github?redirectUrl=https%3A%2F%2Fapp.example.com%2F&x=y"},
+		{Name: "K\u202eeycloak", URL: "/_matrix/client/v3/login/sso/redirect/keycloak"},
+		{Name: strings.Repeat("n", 200), URL: "/long"},
+		{Name: "elsewhere", URL: "javascript:alert(1)"},
 	}}
 	type link struct{ href, says string }
 	var got []link

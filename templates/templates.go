@@ -57,7 +57,7 @@ type Page interface {
 	template() string
 }
 
-// pageKinds are all pages. layout.html frames them, and parts.html holds what they share.
+// pageKinds are all pages. layout.html frames them, and parts.html and brands.html hold what they share.
 var pageKinds = []Page{
 	AccountHome{},
 	AccountSessions{},
@@ -151,6 +151,9 @@ func (r *Renderer) parse(tag language.Tag, from sources) (map[string]*template.T
 	layout, err := template.New(path).Funcs(r.functions(tag)).Parse(text)
 	if err == nil {
 		err = add(layout, from, "parts.html")
+	}
+	if err == nil {
+		err = add(layout, from, "brands.html")
 	}
 	if err != nil {
 		return nil, err

@@ -45,6 +45,7 @@ var journeys = []struct {
 	{"the account page is behind a sign-in, and says who is there", (*traveller).account},
 	{"a reset of encryption is allowed after a fresh sign-in, and the window that asked is told", (*traveller).reset},
 	{"a person signs out where the application sent them to", (*traveller).signOut},
+	{"a person chooses their language at the foot of a page", (*traveller).chooseLanguage},
 	{"errors are pages", (*traveller).errors},
 }
 

@@ -279,6 +279,19 @@ func (p *traveller) signOut() {
 	p.arrived(r.state + "-out")
 }
 
+func (p *traveller) chooseLanguage() {
+	p.tab.Open(p.k.url + "/_tuwunel/oidc/device?user_code=BCDF-GHJK")
+	p.tab.Click("summary")
+	p.see("Deutsch")
+	p.tab.Press("button[lang=de]")
+	p.see("Gerät verbinden")
+	if code := chromiumtest.Evaluate[string](p.tab, `document.querySelector("#user_code").value`); code != "BCDF-GHJK" {
+		p.Errorf("the field has %q", code)
+	}
+	p.tab.Open(p.k.url + "/_tuwunel/oidc/device")
+	p.see("Gerät verbinden")
+}
+
 func (p *traveller) errors() {
 	r := p.ask("web", webApp+"/callback")
 	for address, words := range map[string]string{
