@@ -51,6 +51,9 @@ func (s *Store) DeactivateUser(ctx context.Context, localpart string) (changed b
 		if changed, err = s.changeState(ctx, localpart, stateChange{"deactivated_at", true, ActionUserDeactivated}); err != nil {
 			return err
 		}
+		if err := s.removeAssociations(ctx, localpart); err != nil {
+			return err
+		}
 		if err := s.EndAllSessions(ctx, localpart, End{Reason: EndDeactivated, Actor: ActorAdmin, KeepDevice: true}); err != nil {
 			return err
 		}

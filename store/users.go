@@ -99,6 +99,8 @@ type NewLink struct {
 	ProviderID, Issuer, Subject string
 	Localpart                   string
 	AccountName                 string // what the person is called there; may be ""
+	// Association is the id of one that the link uses up; "" for none.
+	Association string
 	// CreateUser makes the user too, with these particulars.
 	CreateUser         bool
 	DisplayName, Email string
@@ -108,8 +110,8 @@ type NewLink struct {
 // the account has been linked meanwhile it returns the user of that link: two
 // first logins at once end with one user. ErrExists: the localpart of a user
 // that was to be created is taken; ErrNotFound: a user that was not to be
-// created does not exist. It must not be called inside a transaction, for it
-// undoes its own to find out.
+// created does not exist; ErrConflict: the association has been used, or removed.
+// It must not be called inside a transaction, for it undoes its own to find out.
 func (s *Store) Link(ctx context.Context, n NewLink) (localpart string, err error) {
 	err = s.InTx(ctx, func(ctx context.Context) error {
 		if n.CreateUser {
@@ -134,7 +136,14 @@ func (s *Store) Link(ctx context.Context, n NewLink) (localpart string, err erro
 			return errLinked
 		}
 		localpart = n.Localpart
-		return s.Record(ctx, Event{Action: ActionUserLinked, Localpart: n.Localpart, Actor: ActorUser, Reason: n.ProviderID})
+		event := Event{Action: ActionUserLinked, Localpart: n.Localpart, Actor: ActorUser, Reason: n.ProviderID}
+		if n.Association != "" {
+			event.Actor = ActorAdmin
+			if err := s.useAssociation(ctx, n.Association); err != nil {
+				return err
+			}
+		}
+		return s.Record(ctx, event)
 	})
 	if errors.Is(err, errLinked) {
 		// The user that was made for it is gone with the transaction.

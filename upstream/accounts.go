@@ -43,9 +43,15 @@ type Links interface {
 	// When the account has been linked by now it must return that user's
 	// localpart, and create nothing: two first logins at once end with one
 	// user. Otherwise it must return store.ErrExists when a user that was to be
-	// created exists, and store.ErrNotFound when a user that was not to be
-	// created does not.
+	// created exists, store.ErrNotFound when a user that was not to be created
+	// does not, and store.ErrConflict when an association that it was to use up
+	// is not there any more.
 	Link(ctx context.Context, n store.NewLink) (localpart string, err error)
+
+	// AssociationsWith returns the associations at a provider that one of the
+	// claims finds, each written as store.AssociationKey writes it: all that
+	// match the claims, the oldest first, and perhaps others.
+	AssociationsWith(ctx context.Context, providerID string, keys []string) ([]store.Association, error)
 
 	// SeeLink keeps what the provider says of a linked account at a later
 	// sign-in. It changes nothing of a user who is deactivated.
@@ -72,6 +78,7 @@ type Accounts struct {
 // creates the user at the first login. Which user that is:
 //
 //   - the linked one, whatever the person is called by now;
+//   - else the one that an administrator has associated with the claims;
 //   - else, with trusted, the existing user of the name that the claims make;
 //   - else, with registration, a new user of that name;
 //   - else, when the name is taken or there is none, a new user of a generated
@@ -87,6 +94,9 @@ func (a *Accounts) Resolve(ctx context.Context, c config.IdentityProvider, id *I
 	}
 	if !errors.Is(err, store.ErrNotFound) {
 		return "", err
+	}
+	if localpart, err = a.associated(ctx, id); !errors.Is(err, store.ErrNotFound) {
+		return localpart, err
 	}
 	if name := Localpart(c, a.ServerName, id.Claims); name != "" {
 		localpart, err = a.claim(ctx, c, id, name)

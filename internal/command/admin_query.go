@@ -22,6 +22,10 @@ type AdminOAuthCommand struct {
 	ListSessions  AdminListSessionsCommand  `cmd:"" help:"List the sessions, the newest first."`
 	ShowSession   AdminShowSessionCommand   `cmd:"" help:"Show a session, live or ended."`
 	ListDevices   AdminListDevicesCommand   `cmd:"" help:"List the devices, and the provider that has authenticated each."`
+
+	Associate         AdminAssociateCommand         `cmd:"" help:"Let whoever has these claims become a user who exists, at their first sign-in."`
+	ListAssociations  AdminListAssociationsCommand  `cmd:"" help:"List the associations that wait for a first sign-in."`
+	RemoveAssociation AdminRemoveAssociationCommand `cmd:"" help:"Take back an association that has not been used."`
 }
 
 // page is the part of a long list that is wanted.

@@ -113,28 +113,6 @@ func TestEveryCommandInTheDocumentsWorks(t *testing.T) {
 	}
 }
 
-// writes is a command that writes a document anew, which no test may do.
-var writes = regexp.MustCompile(`^(?:[A-Z_]+=\S+ )*go test \./(\S+)(?: -run \S+)? -update$`)
-
-// mayUpdate checks that the tests of a package take the flag.
-func mayUpdate(t *testing.T, folder string) {
-	t.Helper()
-	tests, err := filepath.Glob(filepath.Join(repository, folder, "*_test.go"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range tests {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if bytes.Contains(text, []byte(`flag.Bool("update"`)) {
-			return
-		}
-	}
-	t.Errorf("the tests of %s write nothing anew", folder)
-}
-
 func execute(t *testing.T, line string) {
 	t.Helper()
 	if there, ok := byCI[line]; ok {
@@ -145,10 +123,6 @@ func execute(t *testing.T, line string) {
 		if !bytes.Contains(ci, []byte(there)) {
 			t.Errorf(".ci/run does not execute %q", line)
 		}
-		return
-	}
-	if m := writes.FindStringSubmatch(line); m != nil {
-		mayUpdate(t, m[1])
 		return
 	}
 	switch ours, is := strings.CutPrefix(line, "./keymaker "); {

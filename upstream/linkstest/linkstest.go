@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 
@@ -96,6 +97,36 @@ func Run(t *testing.T, open func(*testing.T) upstream.Links) {
 		_, err = links.LinkedUser(ctx, "idp", "https://idp.example", "1")
 		wantError(t, err, store.ErrNotFound)
 	})
+	t.Run("an association is used up by the link that it made, and by no other", func(t *testing.T) {
+		links := open(t)
+		wantLinked(t, "alice")(links.Link(ctx, alice))
+		approver, ok := links.(interface {
+			Associate(ctx context.Context, a store.Association) (stored store.Association, created bool, err error)
+		})
+		if !ok {
+			t.Fatal("nobody can associate anybody")
+		}
+		stored, _, err := approver.Associate(ctx, store.Association{ProviderID: "idp", Claims: map[string]string{"sub": "2"}, Localpart: "alice"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		second := store.NewLink{ProviderID: "idp", Issuer: "https://idp.example", Subject: "2", Localpart: "alice", Association: stored.ID}
+		found, err := links.AssociationsWith(ctx, "idp", []string{store.AssociationKey("sub", "2"), store.AssociationKey("sub", "3")})
+		if err != nil || len(found) != 1 || found[0].ID != stored.ID || found[0].Claims["sub"] != "2" || found[0].Localpart != "alice" {
+			t.Errorf("found %+v, error %v", found, err)
+		}
+		wantLinked(t, "alice")(links.Link(ctx, second))
+		third := second
+		third.Subject = "3"
+		_, err = links.Link(ctx, third)
+		wantError(t, err, store.ErrConflict)
+		_, err = links.LinkedUser(ctx, "idp", "https://idp.example", "3")
+		wantError(t, err, store.ErrNotFound)
+		wantLinked(t, "alice")(links.Link(ctx, second))
+		if found, err := links.AssociationsWith(ctx, "idp", []string{store.AssociationKey("sub", "2")}); err != nil || len(found) != 0 {
+			t.Errorf("found %+v afterwards, error %v", found, err)
+		}
+	})
 	t.Run("first logins at once end with one user", func(t *testing.T) {
 		links := open(t)
 		names := make([]string, 20)
@@ -147,9 +178,11 @@ func wantLinked(t *testing.T, want string) func(string, error) {
 
 // Memory is an upstream.Links in memory.
 type Memory struct {
-	mu    sync.Mutex
-	users map[string]store.User
-	links map[[3]string]string
+	mu           sync.Mutex
+	users        map[string]store.User
+	links        map[[3]string]string
+	associations []store.Association
+	associated   int // ever
 }
 
 // NewMemory returns one with these users.
@@ -200,8 +233,50 @@ func (m *Memory) Link(_ context.Context, n store.NewLink) (string, error) {
 	case n.CreateUser:
 		m.users[n.Localpart] = store.User{Localpart: n.Localpart, DisplayName: n.DisplayName, Email: n.Email}
 	}
+	if n.Association != "" {
+		i := slices.IndexFunc(m.associations, func(a store.Association) bool { return a.ID == n.Association })
+		if i < 0 {
+			return "", store.ErrConflict
+		}
+		m.associations = slices.Delete(m.associations, i, i+1)
+	}
 	m.links[key] = n.Localpart
 	return n.Localpart, nil
+}
+
+// Associate stores an association, as store.Store does.
+func (m *Memory) Associate(_ context.Context, a store.Association) (stored store.Association, created bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.associated++
+	a.ID = fmt.Sprint("association ", m.associated)
+	m.associations = append(m.associations, a)
+	return a, true, nil
+}
+
+// Associations are those that have not been used.
+func (m *Memory) Associations() []store.Association {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.associations)
+}
+
+// AssociationsWith implements upstream.Links. It returns all that any claim
+// finds, and those of no claim, which no store keeps.
+func (m *Memory) AssociationsWith(_ context.Context, providerID string, keys []string) ([]store.Association, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var found []store.Association
+	for _, a := range m.associations {
+		named := len(a.Claims) == 0
+		for name, value := range a.Claims {
+			named = named || slices.Contains(keys, store.AssociationKey(name, value))
+		}
+		if named && a.ProviderID == providerID {
+			found = append(found, a)
+		}
+	}
+	return found, nil
 }
 
 // SeeLink implements upstream.Links.
