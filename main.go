@@ -4,9 +4,11 @@ package main
 import (
 	"os"
 
+	"github.com/mattn/go-isatty"
+
 	"keymaker/internal/command"
 )
 
 func main() {
-	os.Exit(command.Main(os.Args[1:], &command.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Environ()}))
+	os.Exit(command.Main(os.Args[1:], &command.Streams{In: os.Stdin, Terminal: isatty.IsTerminal(os.Stdin.Fd()), Out: os.Stdout, Err: os.Stderr, Env: os.Environ()}))
 }

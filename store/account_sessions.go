@@ -46,11 +46,12 @@ func (s *Store) EndPlaces(ctx context.Context, localpart string, p Places) error
 		if err := s.endSessions(ctx, End{Reason: EndUserRequest, Actor: ActorUser}, "id IN (?)", ids); err != nil {
 			return err
 		}
-		return s.removeIdle(ctx, localpart, p.Devices)
+		return s.removeIdle(ctx, localpart, p.Devices, End{Reason: EndUserRequest, Actor: ActorUser})
 	})
 }
 
-func (s *Store) removeIdle(ctx context.Context, localpart string, ids []string) error {
+// removeIdle removes devices of a user that have no live session.
+func (s *Store) removeIdle(ctx context.Context, localpart string, ids []string, e End) error {
 	var gone []deviceRow
 	err := s.write(ctx).Clauses(clause.Returning{Columns: []clause.Column{{Name: "device_id"}, {Name: "client_id"}}}).
 		Where("localpart = ? AND device_id IN ?", localpart, ids).Where(withoutSession).Delete(&gone).Error
@@ -60,7 +61,7 @@ func (s *Store) removeIdle(ctx context.Context, localpart string, ids []string) 
 	slices.SortFunc(gone, func(a, b deviceRow) int { return cmp.Compare(a.DeviceID, b.DeviceID) })
 	for _, d := range gone {
 		err := s.Record(ctx, Event{Action: ActionDeviceRemoved, Localpart: localpart, DeviceID: d.DeviceID, ClientID: deref(d.ClientID),
-			Actor: ActorUser, Reason: string(EndUserRequest)})
+			Actor: e.Actor, Reason: string(e.Reason)})
 		if err != nil {
 			return err
 		}

@@ -106,6 +106,20 @@ func operations(ctx context.Context, f *fixture, g grant) []operation {
 		{"RetryJob", func() error { return f.RetryJob(ctx, "j") }},
 		{"DropJob", func() error { return f.DropJob(ctx, "j") }},
 		{"Sweep", func() error { return only(f.Sweep(ctx)) }},
+		{"ListUsers", func() error { return only(f.ListUsers(ctx, store.UserPage{Limit: 1})) }},
+		{"ListSessions", func() error { return only(f.ListSessions(ctx, store.SessionPage{Limit: 1})) }},
+		{"SessionRecord", func() error { return only(f.SessionRecord(ctx, g.ID)) }},
+		{"ListDevices", func() error { return only(f.ListDevices(ctx, store.DevicePage{Limit: 1})) }},
+		{"ProviderUses", func() error { return only(f.ProviderUses(ctx)) }},
+		{"AssociationsWith", func() error { return only(f.AssociationsWith(ctx, "idp", []string{"sub=1"})) }},
+		{"ListAssociations", func() error { return only(f.ListAssociations(ctx, store.AssociationPage{Limit: 1})) }},
+		{"RemoveAssociation", func() error { return only(f.RemoveAssociation(ctx, "a")) }},
+		{"LinkedSubject", func() error { return only(f.LinkedSubject(ctx, "idp", "1")) }},
+		{"DeleteSession", func() error { return f.DeleteSession(ctx, g.ID, store.End{}) }},
+		{"DetachUser", func() error { return only(f.DetachUser(ctx, "alice", store.End{})) }},
+		{"CodeRecord", func() error { return only(f.CodeRecord(ctx, g.Access)) }},
+		{"DeviceGrantRecord", func() error { return only(f.DeviceGrantRecord(ctx, g.Access)) }},
+		{"LoginTokenRecord", func() error { return only(f.LoginTokenRecord(ctx, g.Access)) }},
 		{"fosite's GetClient", func() error { return only(adapter.GetClient(ctx, "c")) }},
 		{"fosite's GetAccessTokenSession", func() error { return only(adapter.GetAccessTokenSession(ctx, string(g.Access), nil)) }},
 		{"fosite's RevokeRefreshToken", func() error { return adapter.RevokeRefreshToken(ctx, g.ID) }},
@@ -131,7 +145,8 @@ func TestOutage(t *testing.T) {
 			return ctx
 		}},
 		{"tables that are gone", 2, func(f *fixture) context.Context {
-			for _, table := range []string{"access_tokens", "uia_sessions", "reset_approvals", "proofs", "sessions", "devices", "login_tokens", "browser_sessions", "authorization_codes", "authorization_requests",
+			for _, table := range []string{"access_tokens", "uia_sessions", "reset_approvals", "proofs", "associations", "sessions", "devices", "login_tokens",
+				"browser_sessions", "authorization_codes", "authorization_requests",
 				"device_grants", "pushed_requests", "consents", "upstream_logins", "upstream_links", "clients", "users", "server_secrets", "oidc_signingkey", "audit_events", "jobs"} {
 				f.exec("DROP TABLE " + table)
 			}

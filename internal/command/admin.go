@@ -76,23 +76,32 @@ func usage(err error) error {
 	return err
 }
 
-// confirm asks before something is destroyed. Without an answer it is not.
+// confirm asks before something is destroyed. Where nobody can be asked it is
+// not.
 func (a *administration) confirm(question string) error {
-	if _, err := fmt.Fprint(a.streams.Err, question+" Type yes to go on: "); err != nil {
+	if !a.streams.Terminal {
+		return errors.New("this destroys something, and nobody is at a terminal to confirm it: nothing was changed; --yes confirms without being asked")
+	}
+	answer, err := ask(a.streams, question+" Type yes to go on: ")
+	if err != nil {
 		return err
 	}
-	var answer string
-	if a.streams.In != nil {
-		line, err := bufio.NewReader(a.streams.In).ReadString('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
-			return fmt.Errorf("read the answer: %w", err)
-		}
-		answer = strings.TrimSpace(line)
-	}
-	if answer != "yes" {
+	if strings.TrimSpace(answer) != "yes" {
 		return errors.New("not confirmed, nothing was changed; --yes confirms without being asked")
 	}
 	return nil
+}
+
+// ask asks the person at the terminal for a line.
+func ask(streams *Streams, question string) (string, error) {
+	if _, err := fmt.Fprint(streams.Err, question); err != nil || streams.In == nil {
+		return "", err
+	}
+	line, err := bufio.NewReader(streams.In).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("read the answer: %w", err)
+	}
+	return line, nil
 }
 
 // answer prints an answer: as JSON, or else as its text.

@@ -23,6 +23,10 @@ type AdminOAuthCommand struct {
 	ShowSession   AdminShowSessionCommand   `cmd:"" help:"Show a session, live or ended."`
 	ListDevices   AdminListDevicesCommand   `cmd:"" help:"List the devices, and the provider that has authenticated each."`
 
+	TokenInfo AdminTokenInfoCommand `cmd:"" help:"Say what a token is good for. It is read from standard input or a file."`
+	Revoke    AdminRevokeCommand    `cmd:"" help:"End a session, or every session of a user, and keep the devices."`
+	Delete    AdminDeleteCommand    `cmd:"" help:"End a session and remove its device, or remove every way in to an account."`
+
 	Associate         AdminAssociateCommand         `cmd:"" help:"Let whoever has these claims become a user who exists, at their first sign-in."`
 	ListAssociations  AdminListAssociationsCommand  `cmd:"" help:"List the associations that wait for a first sign-in."`
 	RemoveAssociation AdminRemoveAssociationCommand `cmd:"" help:"Take back an association that has not been used."`

@@ -50,7 +50,7 @@ func administer(in string, args ...string) (status int, out, errs string) {
 	if in != "" {
 		answers = strings.NewReader(in)
 	}
-	status = command.Main(append([]string{"admin"}, args...), &command.Streams{In: answers, Out: &o, Err: &e})
+	status = command.Main(append([]string{"admin"}, args...), &command.Streams{In: answers, Terminal: in != "", Out: &o, Err: &e})
 	return status, o.String(), e.String()
 }
 
@@ -131,6 +131,7 @@ func TestAdminAsksBeforeItDestroys(t *testing.T) {
 		{"the answer is empty", "\n", []string{"end-sessions", "alice"}, 1, "Sessions: 1"},
 		{"the answer is yes", "yes\n", []string{"end-sessions", "alice"}, 0, "Sessions: 0"},
 		{"the answer is yes without the end of a line", "yes", []string{"deactivate", "alice"}, 0, "Sessions: 0"},
+		{"nobody is at a terminal", "", []string{"end-sessions", "alice"}, 1, "Sessions: 1"},
 		{"it is not to ask", "", []string{"end-sessions", "alice", "--yes"}, 0, "Sessions: 0"},
 	}
 	for _, tt := range tests {

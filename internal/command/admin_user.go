@@ -17,6 +17,8 @@ type AdminUserCommand struct {
 	Deactivate  AdminUserDeactivateCommand  `cmd:"" help:"Close an account: end every session, delete every device, refuse every login."`
 	Reactivate  AdminUserReactivateCommand  `cmd:"" help:"Open a closed account again. Its sessions and devices do not come back."`
 	EndSessions AdminUserEndSessionsCommand `cmd:"" name:"end-sessions" help:"Log a user out everywhere. They can log in again."`
+
+	SetDisplayName AdminUserSetDisplayNameCommand `cmd:"" name:"set-displayname" help:"Change the name by which others know a user."`
 }
 
 // account is the argument of every command about one.
@@ -55,6 +57,12 @@ type (
 	// AdminUserReactivateCommand opens a closed account.
 	AdminUserReactivateCommand struct {
 		account `embed:""`
+	}
+	// AdminUserSetDisplayNameCommand changes the display name of an account.
+	AdminUserSetDisplayNameCommand struct {
+		account `embed:""`
+
+		Name string `arg:"" help:"What others see. An empty one removes it."`
 	}
 	// AdminUserEndSessionsCommand ends the sessions of an account.
 	AdminUserEndSessionsCommand struct {
@@ -102,6 +110,21 @@ func (c *AdminUserEndSessionsCommand) Run(ctx context.Context, streams *Streams,
 			return err
 		}
 		return a.answer(ended, fmt.Sprintf("%s is logged out everywhere: sessions ended: %d.\n", admin.Printable(ended.UserID), ended.Ended))
+	})
+}
+
+// Run implements the command.
+func (c *AdminUserSetDisplayNameCommand) Run(ctx context.Context, streams *Streams, parent *AdminCommand) error {
+	return parent.run(ctx, streams, func(a *administration) error {
+		set, err := admin.SetDisplayName.On(ctx, a.service, admin.DisplayNameQuestion{User: c.User, Name: c.Name})
+		if err != nil {
+			return err
+		}
+		what := "%s was called %s already.\n"
+		if set.Changed {
+			what = "%s is called %s.\n"
+		}
+		return a.answer(set, fmt.Sprintf(what, admin.Printable(set.UserID), admin.Printable(set.DisplayName)))
 	})
 }
 

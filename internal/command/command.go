@@ -16,8 +16,10 @@ import (
 // Streams are where a command writes to and what it reads of its surroundings.
 type Streams struct {
 	Out, Err io.Writer
-	// In is where a person answers; nil for nobody.
+	// In is what is read; nil for nothing.
 	In io.Reader
+	// Terminal: a person is at In, who can be asked.
+	Terminal bool
 	// Env is the environment, as os.Environ returns it.
 	Env []string
 }

@@ -59,6 +59,7 @@ func inFolder(t *testing.T) {
 	if err := os.Mkdir("templates", 0o700); err != nil {
 		t.Fatal(err)
 	}
+	write(t, "token", "syt_of_another_server\n")
 }
 
 func write(t *testing.T, path, text string) {
