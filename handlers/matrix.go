@@ -256,13 +256,23 @@ func (s *Server) setDisplayName(w http.ResponseWriter, r *http.Request, localpar
 	return err
 }
 
+// splitUserID are the two parts of a Matrix user ID; ok is false for what is
+// none.
+func splitUserID(id string) (localpart, server string, ok bool) {
+	rest, ok := strings.CutPrefix(id, "@")
+	if !ok {
+		return "", "", false
+	}
+	return strings.Cut(rest, ":")
+}
+
 func (s *Server) profileOf(r *http.Request) (map[string]string, error) {
 	id, err := variable(r, "user")
 	if err != nil {
 		return nil, err
 	}
-	localpart, server, ok := strings.Cut(strings.TrimPrefix(id, "@"), ":")
-	if !ok || !strings.HasPrefix(id, "@") || server != s.Config.ServerName {
+	localpart, server, ok := splitUserID(id)
+	if !ok || server != s.Config.ServerName {
 		return nil, mxError(http.StatusNotFound, "M_NOT_FOUND", "This is not a user of this server.")
 	}
 	user, err := s.Matrix.User(r.Context(), localpart)

@@ -132,6 +132,18 @@ func (s *Server) homeserverRoutes() []route {
 	}
 }
 
+// keyRoutes are those of end-to-end encryption that a client needs to set up
+// and reset its cross-signing (conformance J).
+func (s *Server) keyRoutes() []route {
+	return []route{
+		{client + "/keys/upload", matrixAPI, post(s.uploadKeys)},
+		{client + "/keys/query", matrixAPI, post(s.queryKeys)},
+		{client + "/keys/claim", matrixAPI, post(s.claimKeys)},
+		{client + "/keys/signatures/upload", matrixAPI, post(s.uploadSignatures)},
+		{client + "/keys/device_signing/upload", matrixAPI, post(s.uploadCrossSigning)},
+	}
+}
+
 // deviceRoutes are those of the device grant (conformance G).
 func (s *Server) deviceRoutes() []route {
 	return []route{
@@ -172,6 +184,7 @@ func (s *Server) routes() []route {
 	}
 	if s.Matrix != nil {
 		routes = append(routes, s.homeserverRoutes()...)
+		routes = append(routes, s.keyRoutes()...)
 	}
 	if s.rendezvousOn() {
 		routes = append(routes, s.rendezvousRoutes()...)

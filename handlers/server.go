@@ -52,6 +52,7 @@ type Matrix interface {
 	Device(ctx context.Context, localpart, deviceID string) (store.Device, error)
 	RenameDevice(ctx context.Context, localpart, deviceID, displayName string) error
 	Rendezvous
+	Keys
 }
 
 // Server answers every request.

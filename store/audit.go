@@ -59,6 +59,10 @@ const (
 	// ActionBrowserSignedOut: a person signed out on the pages. The client, if
 	// any, is the one that sent them.
 	ActionBrowserSignedOut = "browser_signed_out"
+	// ActionKeysSet: a user has cross-signing keys for the first time, and
+	// ActionKeysReplaced: other ones than before.
+	ActionKeysSet      = "cross_signing_keys_set"
+	ActionKeysReplaced = "cross_signing_keys_replaced"
 
 	// ActionResetApproved: a session may replace the cross-signing keys.
 	ActionResetApproved = "reset_approved"

@@ -19,6 +19,12 @@ var (
 	ErrConflict = errors.New("done already")
 	// ErrTooMany: there are as many as there may be.
 	ErrTooMany = errors.New("too many")
+	// ErrNotApproved: cross-signing keys would be replaced, and the person has
+	// not said that this session may.
+	ErrNotApproved = errors.New("the person has not approved it")
+	// ErrIsKey: a device would be called like a cross-signing key of its user, and
+	// what one signs could be taken for the other's.
+	ErrIsKey = errors.New("the device id is a cross-signing key of the user")
 	// ErrUnavailable: the database did not answer as it should. Nothing is
 	// known about what was asked: never to be answered with a 4xx.
 	ErrUnavailable = errors.New("database unavailable")

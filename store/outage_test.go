@@ -145,9 +145,9 @@ func TestOutage(t *testing.T) {
 			return ctx
 		}},
 		{"tables that are gone", 2, func(f *fixture) context.Context {
-			for _, table := range []string{"access_tokens", "uia_sessions", "reset_approvals", "proofs", "associations", "sessions", "devices", "login_tokens",
-				"browser_sessions", "authorization_codes", "authorization_requests",
-				"device_grants", "pushed_requests", "consents", "upstream_logins", "upstream_links", "clients", "users", "server_secrets", "oidc_signingkey", "audit_events", "jobs"} {
+			for _, table := range []string{"access_tokens", "uia_sessions", "reset_approvals", "proofs", "associations", "sessions", "device_keys", "one_time_keys", "fallback_keys",
+				"key_signatures", "devices", "login_tokens", "browser_sessions", "authorization_codes", "authorization_requests", "device_grants", "pushed_requests",
+				"consents", "upstream_logins", "upstream_links", "clients", "cross_signing_keys", "users", "server_secrets", "oidc_signingkey", "audit_events", "jobs"} {
 				f.exec("DROP TABLE " + table)
 			}
 			return f.ctx
