@@ -21,7 +21,7 @@ func (s *Server) consent(w http.ResponseWriter, r *http.Request) {
 	browser := s.cookies.knownBrowser(r)
 	pending, err := s.pending(r, browser, id)
 	if err != nil {
-		s.trouble(w, r, err)
+		s.refuseAuthorization(w, r, err)
 		return
 	}
 	if pending.Login == nil {
@@ -109,7 +109,7 @@ func (s *Server) answerConsent(w http.ResponseWriter, r *http.Request) {
 		err = store.ErrNotFound
 	}
 	if err != nil {
-		s.trouble(w, r, err)
+		s.refuseAuthorization(w, r, err)
 		return
 	}
 	if !s.authentic(d, *pending.Login) {

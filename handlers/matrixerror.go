@@ -72,6 +72,8 @@ func asMatrix(err error) *matrixError {
 		return mxError(http.StatusForbidden, "M_USER_DEACTIVATED", "This account has been deactivated.")
 	case errors.Is(err, store.ErrNotFound):
 		return mxError(http.StatusNotFound, "M_NOT_FOUND", "There is no such thing here.")
+	case errors.Is(err, store.ErrIsKey): // conformance C-39
+		return mxError(http.StatusForbidden, "M_FORBIDDEN", "A device cannot be called like a cross-signing key of its user.")
 	case errors.Is(err, store.ErrTooMany):
 		return mxError(http.StatusTooManyRequests, "M_LIMIT_EXCEEDED", "There are too many of these: wait a moment.")
 	case errors.Is(err, errTooLarge):

@@ -55,7 +55,7 @@ func (s *Server) trouble(w http.ResponseWriter, r *http.Request, err error) {
 		page.Reason = templates.ReasonTooLarge
 	case errors.As(err, &repeated):
 		page.Reason, page.Parameter = templates.ReasonMalformed, repeated.name
-	case errors.Is(err, errMalformed), errors.Is(err, errContentType):
+	case errors.Is(err, errMalformed), errors.Is(err, errContentType), errors.Is(err, store.ErrIsKey):
 		page.Reason = templates.ReasonMalformed
 	}
 	s.fail(w, r, page, err)

@@ -90,9 +90,9 @@ func TestStatements(t *testing.T) {
 			var a harness.Answer
 			got := spent(e, func() { a = e.Form(tokenPath, g.values()) })
 			// The homeserver's device beside the transaction; in it the code, the
-			// device's old session, the device, the session, its audit event, and
-			// the access token.
-			want := store.Counts{Statements: 1 + 1 + 6, Transactions: 1}
+			// user's keys, the device's old session, the device, the session, its
+			// audit event, and the access token.
+			want := store.Counts{Statements: 1 + 1 + 7, Transactions: 1}
 			if strings.HasPrefix(e.Database, "postgres:") {
 				want.Statements++ // the user's row is locked against another login
 			}

@@ -47,7 +47,8 @@ type Pending struct {
 }
 
 // Pending returns a request that this browser began. Errors are those of
-// store.Request; with ErrConflict the request is returned too.
+// store.Request, and a *RedirectError for a device that this user cannot have;
+// with ErrConflict the request is returned too.
 func (p *Provider) Pending(ctx context.Context, browser, id string) (*Pending, error) {
 	row, err := p.store.Request(ctx, browser, id)
 	if err != nil && !errors.Is(err, store.ErrConflict) {
@@ -63,10 +64,11 @@ func (p *Provider) Pending(ctx context.Context, browser, id string) (*Pending, e
 	}
 	pending := &Pending{Authorization: a, Login: row.Login}
 	if row.Login != nil && a.Scope.Device() != "" {
-		device, err := p.store.Device(ctx, row.Login.Localpart, a.Scope.Device())
-		if err == nil {
-			pending.Device = &device
-		} else if !errors.Is(err, store.ErrNotFound) {
+		pending.Device, err = p.existing(ctx, row.Login.Localpart, a.Scope.Device())
+		if errors.Is(err, store.ErrIsKey) {
+			return nil, a.refuse(p, deviceIsKey())
+		}
+		if err != nil {
 			return nil, err
 		}
 	}

@@ -103,8 +103,8 @@ type PendingDevice struct {
 }
 
 // PendingDevice returns the grant of the user code that this browser has
-// entered. Errors are those of store.Request, and ErrUserCode once somebody has
-// signed in.
+// entered. Errors are those of store.Request, and once somebody has signed in
+// ErrUserCode, and store.ErrIsKey for a device that they cannot have.
 func (p *Provider) PendingDevice(ctx context.Context, browser, id string) (*PendingDevice, error) {
 	code, login, err := p.store.EnteredCode(ctx, browser, id)
 	if err != nil || login == nil {
@@ -129,14 +129,15 @@ func (p *Provider) PendingDevice(ctx context.Context, browser, id string) (*Pend
 	return pending, err
 }
 
-// existing returns a device of a user, nil if there is none.
+// existing returns a device of a user, nil if there is none. It returns
+// store.ErrIsKey where there can be none.
 func (p *Provider) existing(ctx context.Context, localpart, deviceID string) (*store.Device, error) {
 	if deviceID == "" {
 		return nil, nil
 	}
 	device, err := p.store.Device(ctx, localpart, deviceID)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil
+		return nil, p.store.NotKey(ctx, localpart, deviceID)
 	}
 	return &device, err
 }

@@ -69,6 +69,8 @@ func AsError(err error) *Error {
 		return unavailable(err)
 	case errors.As(err, &badScope):
 		return oauthError(http.StatusBadRequest, "invalid_scope", "%s", badScope.Error())
+	case errors.Is(err, store.ErrIsKey):
+		return deviceIsKey()
 	case errors.As(err, &theirs) && theirs.StatusCode() < http.StatusInternalServerError:
 		return fromFosite(theirs).because(err)
 	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrNotFound):
@@ -76,6 +78,12 @@ func AsError(err error) *Error {
 		return invalidGrant("The code or token was used, revoked or has expired.").because(err)
 	}
 	return unavailable(err)
+}
+
+// deviceIsKey refuses a device id that is a cross-signing key of the user
+// (conformance C-39).
+func deviceIsKey() *Error {
+	return oauthError(http.StatusBadRequest, "invalid_scope", "The device id cannot be used: choose another one.")
 }
 
 func unavailable(cause error) *Error {

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -132,9 +133,13 @@ func (p *Provider) admit(ctx context.Context, request fosite.AccessRequester, se
 
 // provision makes a device exist on the homeserver. Whatever the homeserver
 // says against it, the client is to try again: its code or token stays good
-// (conformance D-11).
+// (conformance D-11). Only what may be no device of the user at all is
+// store.ErrIsKey.
 func (p *Provider) provision(ctx context.Context, localpart, deviceID, name string) error {
 	err := p.homeserver.Provision(ctx, Provision{Localpart: localpart, DeviceID: deviceID, DeviceName: name})
+	if errors.Is(err, store.ErrIsKey) {
+		return err
+	}
 	if err != nil {
 		return fmt.Errorf("provision a device: %w: %w", store.ErrUnavailable, err)
 	}

@@ -44,10 +44,17 @@ func (r deviceRow) device() Device {
 		CreatedAt: fromMilli(r.CreatedAt), LastSeenAt: fromMilli(r.LastSeenAt), LastAddress: r.LastSeenAddress}
 }
 
-// EnsureDevice makes a device exist. One that is there keeps its name.
+// EnsureDevice makes a device exist. One that is there keeps its name. It
+// returns ErrIsKey for what may be no device of this user.
 func (s *Store) EnsureDevice(ctx context.Context, localpart, deviceID, displayName string) error {
-	row := deviceRow{Localpart: localpart, DeviceID: deviceID, DisplayName: displayName, CreatedAt: s.now(), LastSeenAt: s.now()}
-	return fault("create a device", s.write(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&row).Error)
+	result := s.write(ctx).Exec(`INSERT INTO devices (localpart, device_id, display_name, created_at, last_seen_at)
+		SELECT ?, ?, ?, CAST(? AS BIGINT), CAST(? AS BIGINT)
+		WHERE NOT EXISTS (SELECT 1 FROM cross_signing_keys WHERE localpart = ? AND key_id = ?) ON CONFLICT DO NOTHING`,
+		localpart, deviceID, displayName, s.now(), s.now(), localpart, deviceID)
+	if result.Error != nil || result.RowsAffected > 0 {
+		return fault("create a device", result.Error)
+	}
+	return s.NotKey(ctx, localpart, deviceID)
 }
 
 // claimDevice ties a device to the login that a session begins with, and

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -70,7 +71,8 @@ func (s *Store) PublicKeys(ctx context.Context, localpart string) (PublicKeys, e
 
 // ChangeCrossSigning does to the cross-signing keys of a session's user what
 // plan makes of the keys that they have, and records it. The error of plan is
-// returned as it is; ErrNotApproved when plan replaces keys.
+// returned as it is. To replace keys uses the person's approval up that this
+// session may; without one it is ErrNotApproved, and nothing is changed.
 func (s *Store) ChangeCrossSigning(ctx context.Context, by *Session, plan func(PublicKeys) (e2ekeys.Change, error)) error {
 	localpart := by.Login.Localpart
 	return s.InTx(ctx, func(ctx context.Context) error {
@@ -87,7 +89,12 @@ func (s *Store) ChangeCrossSigning(ctx context.Context, by *Session, plan func(P
 		}
 		action := ActionKeysSet
 		if change.Replaces {
-			return fmt.Errorf("replace cross-signing keys: %w", ErrNotApproved)
+			action = ActionKeysReplaced
+			if err := s.TakeResetApproval(ctx, localpart, by.ID); errors.Is(err, ErrNotFound) {
+				return fmt.Errorf("replace cross-signing keys: %w", ErrNotApproved)
+			} else if err != nil {
+				return err
+			}
 		}
 		if err := s.writeCrossSigning(ctx, localpart, have, change); err != nil {
 			return err
@@ -160,4 +167,14 @@ func (s *Store) addSignatures(ctx context.Context, localpart string, signatures 
 		Columns:   []clause.Column{{Name: "localpart"}, {Name: "target"}, {Name: "key_id"}},
 		DoUpdates: clause.AssignmentColumns([]string{"signature"}),
 	}).Create(&rows).Error)
+}
+
+// NotKey is ErrIsKey for a device id that is a cross-signing key of the user.
+func (s *Store) NotKey(ctx context.Context, localpart, deviceID string) error {
+	var count int64
+	err := s.read(ctx).Model(&crossSigningKeyRow{}).Where("localpart = ? AND key_id = ?", localpart, deviceID).Count(&count).Error
+	if err == nil && count > 0 {
+		return fmt.Errorf("name a device: %w", ErrIsKey)
+	}
+	return fault("read the cross-signing keys", err)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"keymaker/internal/e2ekeys"
 	"keymaker/store"
@@ -167,6 +168,78 @@ func TestChangeCrossSigning(t *testing.T) {
 		f.want("a plan that fails", err, refused)
 		if after, err := f.PublicKeys(f.ctx, "alice"); err != nil || len(after.CrossSigning) != 3 || f.number("SELECT COUNT(*) FROM audit_events WHERE action LIKE 'cross_signing%'") != 1 {
 			f.t.Errorf("what failed left %+v, %v", after, err)
+		}
+	})
+}
+
+// allow lets a session replace the keys once.
+func (f *fixture) allow(sessionID string) {
+	f.t.Helper()
+	now := f.clock.Now()
+	f.exec("INSERT INTO reset_approvals (session_id, localpart, approved_at, expires_at) VALUES (?, 'alice', ?, ?)",
+		sessionID, now.UnixMilli(), now.Add(time.Minute).UnixMilli())
+}
+
+func TestReplaceCrossSigning(t *testing.T) {
+	replacing := func(c e2ekeys.Change) e2ekeys.Change {
+		c.Replaces = true
+		return c
+	}
+	tests := []struct {
+		name       string
+		change     e2ekeys.Change
+		keys       string
+		signatures int64
+	}{
+		{"other keys, and no signature stays", replacing(crossSigning("m2", "s2", "u2")), "m2 s2 u2 ", 0},
+		{"another master key drops the others", replacing(e2ekeys.Change{Set: crossSigning("m2").Set, Drop: []e2ekeys.Usage{e2ekeys.SelfSigning, e2ekeys.UserSigning}}), "m2 ", 0},
+		{"another self-signing key takes its signatures along", replacing(e2ekeys.Change{Set: crossSigning("", "s2").Set[1:]}), "master s2 user ", 1},
+		{"another user-signing key takes none", replacing(e2ekeys.Change{Set: crossSigning("", "", "u2").Set[2:]}), "master self u2 ", 2},
+		{"the same keys in another form keep the signatures", replacing(crossSigning("master", "self", "user")), "master self user ", 2},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			each(t, func(f *fixture) {
+				l := f.withKeys("alice", "PHONE")
+				by := &store.Session{ID: f.start(l, "PHONE", "").ID, DeviceID: "PHONE", Login: l}
+				change := func(c e2ekeys.Change) error {
+					return f.ChangeCrossSigning(f.ctx, by, func(store.PublicKeys) (e2ekeys.Change, error) { return c, nil })
+				}
+				first := crossSigning("master", "self", "user")
+				first.Signatures = []e2ekeys.Signature{{Target: "master", KeyID: "ed25519:PHONE", DeviceID: "PHONE", Signature: "y"}}
+				f.must(change(first))
+				f.want("without an approval", change(tt.change), store.ErrNotApproved)
+				f.allow(by.ID)
+				f.must(change(tt.change))
+				f.want("with an approval that was used", change(tt.change), store.ErrNotApproved)
+				keys, err := f.PublicKeys(f.ctx, "alice")
+				f.must(err)
+				got := ""
+				for _, k := range keys.CrossSigning {
+					got += k.ID + " "
+				}
+				if got != tt.keys || f.number("SELECT COUNT(*) FROM key_signatures") != tt.signatures {
+					f.t.Errorf("the keys are %q, and the signatures %+v", got, keys.Signatures)
+				}
+				if events, err := f.AuditEvents(f.ctx, "alice", 1); err != nil || events[0].Action != store.ActionKeysReplaced || events[0].SessionID != by.ID {
+					f.t.Errorf("recorded %+v, error %v", events, err)
+				}
+			})
+		})
+	}
+}
+
+func TestADeviceIsNoKey(t *testing.T) {
+	each(t, func(f *fixture) {
+		l := f.withKeys("alice", "PHONE")
+		f.must(f.change(crossSigning("KEY")))
+		f.want("a device", f.EnsureDevice(f.ctx, "alice", "KEY", ""), store.ErrIsKey)
+		f.want("a session", f.startAs(f.newGrant(), l, "KEY", ""), store.ErrIsKey)
+		f.login("bob")
+		f.want("the device of another user", f.EnsureDevice(f.ctx, "bob", "KEY", ""), nil)
+		f.want("a device again", f.EnsureDevice(f.ctx, "alice", "PHONE", "Other"), nil)
+		if d, err := f.Device(f.ctx, "alice", "PHONE"); err != nil || d.DisplayName != "Phone" {
+			f.t.Errorf("the device is %+v, error %v", d, err)
 		}
 	})
 }

@@ -30,13 +30,17 @@ type NewSession struct {
 
 // StartSession begins a session. Everything that its device held before is
 // over: a device has one live session (conformance C-63, I-0B). It belongs in
-// the transaction that stores the session's tokens.
+// the transaction that stores the session's tokens. It returns ErrIsKey for what
+// may be no device of this user.
 func (s *Store) StartSession(ctx context.Context, n NewSession) error {
 	x := n.Session
 	if err := s.lockUser(ctx, x.Login.Localpart); err != nil {
 		return err
 	}
 	if x.DeviceID != "" {
+		if err := s.NotKey(ctx, x.Login.Localpart, x.DeviceID); err != nil {
+			return err
+		}
 		if err := s.endDevice(ctx, x.Login.Localpart, x.DeviceID, EndReplaced); err != nil {
 			return err
 		}
