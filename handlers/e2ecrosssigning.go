@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +22,12 @@ func (s *Server) uploadCrossSigning(w http.ResponseWriter, r *http.Request) {
 			Master      json.RawMessage `json:"master_key"`
 			SelfSigning json.RawMessage `json:"self_signing_key"`
 			UserSigning json.RawMessage `json:"user_signing_key"`
+			// Auth says nothing that is not known: an approval is of a session, and
+			// counts whatever the client says of it (conformance J-06).
+			Auth struct {
+				Type    string `json:"type"`
+				Session string `json:"session"`
+			} `json:"auth"`
 		}
 		if err := readJSON(w, r, &body); err != nil {
 			return nil, err
@@ -39,10 +46,20 @@ func (s *Server) uploadCrossSigning(w http.ResponseWriter, r *http.Request) {
 			return upload.Against(state)
 		})
 		if errors.Is(err, store.ErrNotApproved) {
-			err = mxError(http.StatusForbidden, "M_FORBIDDEN", "Cross-signing keys that are there are not replaced.")
+			return s.askApproval(r.Context(), c)
 		}
 		return struct{}{}, err
 	})
+}
+
+// askApproval tells a client how its person can approve what it wants, if there
+// is a way (conformance J-04).
+func (s *Server) askApproval(ctx context.Context, c *provider.Caller) (any, error) {
+	answer, err := s.resetFlows(ctx, c)
+	if err == nil && len(answer.Flows) == 0 {
+		err = mxError(http.StatusForbidden, "M_FORBIDDEN", "The provider that this session was signed in with is not here any more: sign in anew.")
+	}
+	return answer, err
 }
 
 // uploadSignatures takes signatures by which the caller's keys trust each other

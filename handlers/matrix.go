@@ -51,7 +51,11 @@ func (s *Server) asMember(w http.ResponseWriter, r *http.Request, do func(c *pro
 		s.matrixFailure(w, r, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, answer)
+	status := http.StatusOK
+	if _, ok := answer.(uiaAnswer); ok {
+		status = http.StatusUnauthorized
+	}
+	writeJSON(w, status, answer)
 }
 
 // variable is a part of the path, decoded once.
