@@ -36,6 +36,13 @@ type Account interface {
 	UpstreamLinks(ctx context.Context, localpart string) ([]store.UpstreamLink, error)
 	SetDisplayName(ctx context.Context, localpart, name, actor string) (changed bool, err error)
 	AuditEvents(ctx context.Context, localpart string, limit int) ([]store.Event, error)
+	BeginLink(ctx context.Context, browser string, p store.PendingLink, expires time.Time) (id string, err error)
+	PendingLink(ctx context.Context, browser, id string) (store.PendingLink, error)
+	EndLink(ctx context.Context, browser, id string) error
+	LinkProven(ctx context.Context, k store.ProofKey, id string, p store.PendingLink) error
+	UnlinkProven(ctx context.Context, k store.ProofKey, l store.UpstreamLink) error
+	TakeProof(ctx context.Context, k store.ProofKey) (store.Login, error)
+	CloseAccount(ctx context.Context, k store.ProofKey, erase bool) error
 }
 
 // visit is a person who looks at their account.
@@ -60,6 +67,9 @@ func (s *Server) accountActions() []accountAction {
 		{[]string{provider.ActionDeviceView, "org.matrix.session_view", "session_view"}, s.showSession},
 		{[]string{provider.ActionDelete, "org.matrix.session_end", "session_end"}, s.askEnd},
 		{[]string{provider.ActionProfile, "profile"}, s.showProfile},
+		{[]string{provider.ActionDeactivate, "account_deactivate"}, s.askDeactivate},
+		{[]string{actionLinks}, s.showLinks},
+		{[]string{actionUnlink}, s.askUnlink},
 		{[]string{actionActivity}, s.showActivity},
 		{[]string{provider.ActionCrossSigningReset}, s.accountReset},
 	}
@@ -137,6 +147,7 @@ func (s *Server) frame(v visit, current templates.Section) templates.AccountFram
 			{Section: templates.SectionHome, URL: accountURL("")},
 			{Section: templates.SectionSessions, URL: accountURL(provider.ActionDevicesList)},
 			{Section: templates.SectionProfile, URL: accountURL(provider.ActionProfile)},
+			{Section: templates.SectionLinks, URL: accountURL(actionLinks)},
 			{Section: templates.SectionActivity, URL: accountURL(actionActivity)},
 			{Section: templates.SectionReset, URL: accountURL(provider.ActionCrossSigningReset)},
 		}}
@@ -168,6 +179,7 @@ func (s *Server) showHome(w http.ResponseWriter, r *http.Request, v visit) {
 			page.SignIns = append(page.SignIns, p.Place)
 		}
 	}
+	page.CloseURL = accountURL(provider.ActionDeactivate)
 	page.SignOut = s.accountForm(v, url.Values{fieldDo: {doSignOut}})
 	page.Known = s.accountForm(v, url.Values{fieldDo: {doKnow}, fieldUntil: {formatMilli(s.Clock.Now())}})
 	s.show(w, r, http.StatusOK, page)

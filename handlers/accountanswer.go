@@ -16,19 +16,21 @@ const (
 	fieldDo    = "do"
 	fieldUntil = "until" // Unix milliseconds
 
-	doKnow      = "know"
-	doChoose    = "choose"
-	doRename    = "rename"
-	doEnd       = "end"
-	doEndOthers = "end_others"
-	doProfile   = "profile"
-	doSignOut   = "sign_out"
+	doKnow       = "know"
+	doChoose     = "choose"
+	doRename     = "rename"
+	doEnd        = "end"
+	doEndOthers  = "end_others"
+	doProfile    = "profile"
+	doSignOut    = "sign_out"
+	doUnlink     = "unlink"
+	doDeactivate = "deactivate"
 )
 
 // accountAnswers are what the forms do.
 func (s *Server) accountAnswers() map[string]func(http.ResponseWriter, *http.Request, visit, url.Values) {
 	return map[string]func(http.ResponseWriter, *http.Request, visit, url.Values){
-		doKnow: s.know, doChoose: s.chooseSessions, doRename: s.rename, doEnd: s.end, doEndOthers: s.endOthers, doProfile: s.changeProfile, doSignOut: s.leave,
+		doKnow: s.know, doChoose: s.chooseSessions, doRename: s.rename, doEnd: s.end, doEndOthers: s.endOthers, doProfile: s.changeProfile, doSignOut: s.leave, doUnlink: s.unlink, doDeactivate: s.deactivate,
 	}
 }
 
@@ -59,11 +61,39 @@ func (s *Server) answerAccount(w http.ResponseWriter, r *http.Request) {
 	case err != nil, do == nil:
 		s.trouble(w, r, errMalformed)
 	case !d.approved:
-		seeOther(w, accountURL(provider.ActionDevicesList))
+		s.withdraw(w, r, visit{login: login, browser: d.browser}, about)
 	case s.mayApprove(w, r, login):
 	default:
 		do(w, r, visit{login: login, browser: d.browser}, about)
 	}
+}
+
+// withdraw leaves everything as it is. A proof that was given for what the person
+// does not want after all is worth nothing any more.
+func (s *Server) withdraw(w http.ResponseWriter, r *http.Request, v visit, about url.Values) {
+	back, demand := provider.ActionDevicesList, proofDemand{}
+	switch about.Get(fieldDo) {
+	case doUnlink:
+		back, demand = actionLinks, s.accountDemand(v, purposeUnlink, about.Get(fieldLink), "")
+	case doDeactivate:
+		back, demand = "", s.accountDemand(v, purposeDeactivate, "", "")
+	}
+	if err := s.forgetProof(r, demand); err != nil {
+		s.trouble(w, r, err)
+		return
+	}
+	seeOther(w, accountURL(back))
+}
+
+// forgetProof uses a proof up for nothing, if there is one.
+func (s *Server) forgetProof(r *http.Request, d proofDemand) error {
+	if d.Purpose == "" {
+		return nil
+	}
+	if _, err := s.Account.TakeProof(r.Context(), s.proofKey(r, d.ProofDemand)); !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	return nil
 }
 
 // accountTrouble shows the list to a person whose form is about what is not

@@ -158,8 +158,8 @@ func TestAccountDeepLink(t *testing.T) {
 		expectPage(t, page, http.StatusNotFound, "@alice:example.org Not you?")
 		choice := b.Visit(link + "&switch=1")
 		expectPage(t, choice, http.StatusOK, "Choose how you want to sign in.")
-		login := follow(t, b, choice, 0)
-		if !strings.HasPrefix(login.Request.URL.String(), e.IDP.Issuer) {
+		login := follow(t, b, choice, 1)
+		if !strings.HasPrefix(login.Request.URL.String(), second.Issuer) {
 			t.Fatalf("nobody was asked: %s", login.Request.URL)
 		}
 		expectDeepLink(t, b.SignIn(login, "bob"), http.StatusNotFound, "This session is not there any more.", query)

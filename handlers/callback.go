@@ -33,7 +33,7 @@ func (s *Server) finishLogin(w http.ResponseWriter, r *http.Request, providerID 
 		s.trouble(w, r, err)
 		return
 	}
-	if waiting.Proof != nil {
+	if waiting.Proof != nil && waiting.Proof.Purpose == purposeReset {
 		keepOpener(w)
 	}
 	query, err := readQuery(r)
@@ -43,7 +43,7 @@ func (s *Server) finishLogin(w http.ResponseWriter, r *http.Request, providerID 
 	}
 	identity, err := s.verify(r, p, waiting, query)
 	if err != nil && !waiting.WithoutPKCE && p.RejectsPKCE(r.Context(), err) {
-		again := store.UpstreamLogin{RequestID: waiting.RequestID, Return: waiting.Return, Proof: waiting.Proof, MaxAge: waiting.MaxAge, Fresh: waiting.Fresh, WithoutPKCE: true}
+		again := store.UpstreamLogin{RequestID: waiting.RequestID, Return: waiting.Return, Proof: waiting.Proof, LinkTo: waiting.LinkTo, MaxAge: waiting.MaxAge, Fresh: waiting.Fresh, WithoutPKCE: true}
 		s.start(w, r, browser, p.ID(), again, upstream.Request{})
 		return
 	}
@@ -56,8 +56,21 @@ func (s *Server) finishLogin(w http.ResponseWriter, r *http.Request, providerID 
 		s.providerFailure(w, r, p, retryURL(waiting), err)
 		return
 	}
-	if waiting.Proof != nil {
+	s.welcome(w, r, p, waiting, identity)
+}
+
+// welcome does what somebody was sent to the provider for: they prove who they
+// are, link their account there, or sign in.
+func (s *Server) welcome(w http.ResponseWriter, r *http.Request, p *upstream.Provider, waiting store.UpstreamLogin, identity *upstream.Identity) {
+	browser := s.cookies.knownBrowser(r)
+	switch {
+	case waiting.Proof != nil:
 		s.finishProof(w, r, p, waiting, identity)
+		return
+	case waiting.LinkTo != "":
+		s.offerLink(w, r, browser, waiting, identity)
+		return
+	case s.offerTaken(w, r, browser, p, waiting, identity):
 		return
 	}
 	localpart, err := s.Accounts.Resolve(r.Context(), p.Config(), identity)

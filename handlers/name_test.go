@@ -55,8 +55,8 @@ func TestNamesAtTheProvider(t *testing.T) {
 		id, _ := e.Register(harness.WebClient)
 		b := e.NewBrowser()
 		p := b.Consent(e.NewRequest(id, harness.ScopeStable+"TAKEN"), "alice")
-		expectPage(t, p, http.StatusConflict, "Demo gave you the name @alice:example.org that an account here already has")
-		at := b.Follow(p, 0)
+		expectPage(t, p, http.StatusOK, "It gave you the name @alice:example.org, and somebody here has that name.")
+		at := b.Visit(linkTo(p, "Sign in with another account"))
 		expectLogin(t, e, at)
 		expectPage(t, b.SignIn(at, "bob"), http.StatusOK, "@bob:example.org")
 		if first := userID(e, "alicia"); first != "@alice:example.org" {

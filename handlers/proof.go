@@ -133,12 +133,12 @@ func (s *Server) proofKey(r *http.Request, d store.ProofDemand) store.ProofKey {
 	return store.ProofKey{Browser: s.cookies.knownBrowser(r), Localpart: d.Localpart, Purpose: d.Purpose, Detail: d.Detail}
 }
 
-// proven returns the sign-in that proves what is demanded, in this browser;
-// store.ErrNotFound when there is none, or none by the account that is demanded.
-func (s *Server) proven(r *http.Request, d proofDemand) (store.Login, error) {
+// proven is nil when what is demanded has been proved in this browser, and
+// store.ErrNotFound when it was not, or not by the account that is demanded.
+func (s *Server) proven(r *http.Request, d proofDemand) error {
 	login, err := s.Proofs.Proof(r.Context(), s.proofKey(r, d.ProofDemand))
 	if err == nil && (!d.Met(login) || d.ProviderID != "" && d.ProviderID != login.ProviderID) {
-		err = store.ErrNotFound
+		return store.ErrNotFound
 	}
-	return login, err
+	return err
 }

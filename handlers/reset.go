@@ -95,7 +95,7 @@ func (s *Server) reset(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	demand := resetDemand(id, x)
-	_, err = s.proven(r, demand)
+	err = s.proven(r, demand)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		s.prove(w, r, demand)

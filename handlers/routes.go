@@ -108,6 +108,7 @@ func (s *Server) legacyRoutes() []route {
 		{callbackRoute + "{provider}", entry, get(s.callback)},
 		{restartPath, page, get(s.restart)},
 		{confirmPath, page, getPost(s.confirmLogin, s.answerLogin)},
+		{linkPath, page, getPost(s.showLink, s.answerLink)},
 		{client + "/logout", matrixAPI, post(s.logout)},
 		{client + "/logout/all", matrixAPI, post(s.logoutAll)},
 		{client + "/refresh", matrixAPI, post(s.refresh)},

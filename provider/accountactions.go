@@ -7,6 +7,7 @@ const (
 	ActionDevicesList = "org.matrix.devices_list"
 	ActionDeviceView  = "org.matrix.device_view"
 	ActionDelete      = "org.matrix.device_delete"
+	ActionDeactivate  = "org.matrix.account_deactivate"
 
 	ActionCrossSigningReset = "org.matrix.cross_signing_reset"
 )
@@ -16,7 +17,7 @@ const (
 // too (conformance H-10).
 func AccountActions() []string {
 	return []string{
-		ActionProfile, ActionDevicesList, ActionDeviceView, ActionDelete, ActionCrossSigningReset,
+		ActionProfile, ActionDevicesList, ActionDeviceView, ActionDelete, ActionDeactivate, ActionCrossSigningReset,
 		"org.matrix.sessions_list", "org.matrix.session_view", "org.matrix.session_end",
 	}
 }

@@ -65,6 +65,8 @@ func TestSecretsAtRest(t *testing.T) {
 		secrets["authorization request id"] = id
 		f.must(f.Push(f.ctx, note("request URI"), "c1", []byte(`{}`), later))
 		f.must(f.SignedIn(f.ctx, browser, id, alice))
+		secrets["pending link id"], err = f.BeginLink(f.ctx, browser, store.PendingLink{RequestID: id}, later)
+		f.must(err)
 		f.must(f.BeginUpstream(f.ctx, browser, note("state"), store.UpstreamLogin{ProviderID: "idp", RequestID: id, Verifier: note("verifier"), Nonce: note("nonce")}, later))
 		f.must(f.SignInBrowser(f.ctx, note("session cookie"), alice, later))
 		f.must(f.AddLoginToken(f.ctx, note("login token"), alice, later))

@@ -46,6 +46,7 @@ const (
 	ActionSessionEnded   = "session_ended"
 	ActionUserCreated    = "user_created"
 	ActionUserLinked     = "user_linked"
+	ActionUserUnlinked   = "user_unlinked"
 	ActionConsentGiven   = "consent_given"
 	// ActionConsentRemembered: a request was answered by an earlier approval.
 	ActionConsentRemembered = "consent_remembered"
@@ -72,6 +73,7 @@ const (
 	ActionUserSuspended   = "user_suspended"
 	ActionUserUnsuspended = "user_unsuspended"
 	ActionUserDeactivated = "user_deactivated"
+	ActionUserErased      = "user_erased"
 	ActionUserReactivated = "user_reactivated"
 )
 

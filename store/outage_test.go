@@ -89,6 +89,20 @@ func operations(ctx context.Context, f *fixture, g grant) []operation {
 		{"UpstreamLinks", func() error { return only(f.UpstreamLinks(ctx, "alice")) }},
 		{"LinkedUser", func() error { return only(f.LinkedUser(ctx, "idp", "i", "s")) }},
 		{"Link", func() error { return only(f.Link(ctx, store.NewLink{Localpart: "bob", CreateUser: true})) }},
+		{"SeeLink", func() error { return f.SeeLink(ctx, store.SeenLink{}) }},
+		{"BeginLink", func() error { return only(f.BeginLink(ctx, "b", store.PendingLink{}, f.clock.Now())) }},
+		{"PendingLink", func() error { return only(f.PendingLink(ctx, "b", "i")) }},
+		{"EndLink", func() error { return f.EndLink(ctx, "b", "i") }},
+		{"LinkProven", func() error { return f.LinkProven(ctx, proofOf("b"), "i", store.PendingLink{}) }},
+		{"UnlinkProven", func() error { return f.UnlinkProven(ctx, proofOf("b"), store.UpstreamLink{}) }},
+		{"CloseAccount", func() error { return f.CloseAccount(ctx, proofOf("b"), true) }},
+		{"AddLink", func() error { return f.AddLink(ctx, store.NewLink{Localpart: "alice"}) }},
+		{"Unlink", func() error { return f.Unlink(ctx, "alice", store.UpstreamLink{}) }},
+		{"SetDisplayName", func() error { return only(f.SetDisplayName(ctx, "alice", "x", store.ActorUser)) }},
+		{"IdleDevices", func() error { return only(f.IdleDevices(ctx, "alice")) }},
+		{"EndPlaces", func() error { return f.EndPlaces(ctx, "alice", store.Places{}) }},
+		{"SignOutElsewhere", func() error { return f.SignOutElsewhere(ctx, store.Login{Localpart: "alice"}, "c") }},
+		{"KnowSignIns", func() error { return f.KnowSignIns(ctx, "alice", f.clock.Now()) }},
 		{"AddProof", func() error { return f.AddProof(ctx, proofOf("b"), store.Login{}) }},
 		{"Proof", func() error { return only(f.Proof(ctx, proofOf("b"))) }},
 		{"TakeProof", func() error { return only(f.TakeProof(ctx, proofOf("b"))) }},
@@ -145,7 +159,7 @@ func TestOutage(t *testing.T) {
 			return ctx
 		}},
 		{"tables that are gone", 2, func(f *fixture) context.Context {
-			for _, table := range []string{"access_tokens", "uia_sessions", "reset_approvals", "proofs", "associations", "sessions", "device_keys", "one_time_keys", "fallback_keys",
+			for _, table := range []string{"access_tokens", "pending_links", "uia_sessions", "reset_approvals", "proofs", "associations", "sessions", "device_keys", "one_time_keys", "fallback_keys",
 				"key_signatures", "devices", "login_tokens", "browser_sessions", "authorization_codes", "authorization_requests", "device_grants", "pushed_requests",
 				"consents", "upstream_logins", "upstream_links", "clients", "cross_signing_keys", "users", "server_secrets", "oidc_signingkey", "audit_events", "jobs"} {
 				f.exec("DROP TABLE " + table)

@@ -24,7 +24,8 @@ var resealed = []sealedColumn{
 
 // dropped are tables whose sealed rows live for minutes: whoever is at an
 // identity provider, or approves something, at that moment begins once more.
-var dropped = []sealedColumn{{table: "upstream_logins", column: "state_sealed"}, {table: "uia_sessions", column: "id_sealed"}}
+var dropped = []sealedColumn{{table: "upstream_logins", column: "state_sealed"}, {table: "uia_sessions", column: "id_sealed"},
+	{table: "pending_links", column: "link_sealed"}}
 
 // Reseal encrypts everything that is sealed with another secret file, in one
 // transaction, and returns how many values that were. This store, and every

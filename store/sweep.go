@@ -48,6 +48,7 @@ func (s *Store) Sweep(ctx context.Context) (int64, error) {
 		{"pushed_requests", "uri_hash", "expires_at < ?", before(0)},
 		{"upstream_logins", "state_hash", "expires_at < ?", before(0)},
 		{"authorization_requests", "id_hash", "expires_at < ?", before(0)},
+		{"pending_links", "id_hash", "expires_at < ?", before(0)},
 		{"login_tokens", "token_hash", "expires_at < ?", before(0)},
 		{"browser_sessions", "id_hash", "expires_at < ?", before(0)},
 		{"proofs", "localpart", "expires_at < ?", before(0)},

@@ -38,6 +38,10 @@ func TestSweepOfWhatExpires(t *testing.T) {
 			_, err := f.Begin(f.ctx, "browser", store.AuthorizationRequest{Kind: store.RequestSSO, ExpiresAt: expires})
 			f.must(err)
 		}, func(f *fixture) int64 { return f.number("SELECT count(*) FROM authorization_requests") }},
+		{"pending links", 0, func(f *fixture, expires time.Time) {
+			_, err := f.BeginLink(f.ctx, "browser", store.PendingLink{}, expires)
+			f.must(err)
+		}, func(f *fixture) int64 { return f.number("SELECT count(*) FROM pending_links") }},
 		{"pushed requests", 0, func(f *fixture, expires time.Time) {
 			f.must(f.Push(f.ctx, secret.Token(), "c1", nil, expires))
 		}, func(f *fixture) int64 { return f.number("SELECT count(*) FROM pushed_requests") }},
@@ -244,10 +248,10 @@ func TestSweepInBatches(t *testing.T) {
 		if removed != 2*store.SweepBatch+100 || f.number("SELECT count(*) FROM login_tokens") != 1 {
 			f.t.Errorf("removed %d, left %d", removed, f.number("SELECT count(*) FROM login_tokens"))
 		}
-		// A look for sessions to end, one statement for each of the twenty steps
+		// A look for sessions to end, one statement for each of the twenty-one steps
 		// and two more for this table, each a transaction of its own: nobody waits
 		// long for the writer.
-		if want := (store.Counts{Statements: 23}); cost != want {
+		if want := (store.Counts{Statements: 24}); cost != want {
 			f.t.Errorf("it cost %+v, want %+v", cost, want)
 		}
 	})

@@ -20,7 +20,10 @@ type UpstreamLogin struct {
 	Return string `json:",omitempty"`
 	// Proof is what the sign-in has to prove; nil for one that signs the browser
 	// in.
-	Proof    *ProofDemand `json:",omitempty"`
+	Proof *ProofDemand `json:",omitempty"`
+	// LinkTo is the localpart that the account is to be linked to; "" for a
+	// sign-in.
+	LinkTo   string `json:",omitempty"`
 	Verifier string
 	Nonce    string
 	// MaxAge is what the client asked for (seconds); nil = nothing.

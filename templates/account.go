@@ -10,12 +10,13 @@ const (
 	SectionHome     Section = "home"
 	SectionSessions Section = "sessions"
 	SectionProfile  Section = "profile"
+	SectionLinks    Section = "links"
 	SectionActivity Section = "activity"
 	SectionReset    Section = "reset"
 )
 
 // sections are all of them, in the order in which pages list them.
-var sections = []Section{SectionHome, SectionSessions, SectionProfile, SectionActivity, SectionReset}
+var sections = []Section{SectionHome, SectionSessions, SectionProfile, SectionLinks, SectionActivity, SectionReset}
 
 // SectionLink leads to a section.
 type SectionLink struct {
@@ -46,6 +47,8 @@ type AccountHome struct {
 
 	// SignOut is the form that signs this browser out.
 	SignOut Form
+	// CloseURL leads to the page that closes the account; "" offers it not.
+	CloseURL string
 }
 
 func (AccountHome) template() string { return "account" }

@@ -35,10 +35,10 @@ type ActivityEvent struct {
 
 // What of the audit log has words. What has none is shown as it is called there.
 var (
-	activityActions = []string{"session_started", "session_ended", "user_created", "user_linked", "user_associated", "association_removed",
+	activityActions = []string{"session_started", "session_ended", "user_created", "user_linked", "user_unlinked", "user_associated", "association_removed",
 		"user_detached", "consent_given", "consent_remembered", "reset_approved",
 		"consent_denied", "device_renamed", "device_removed", "display_name_changed", "browser_signed_out", "user_locked", "user_unlocked",
-		"user_suspended", "user_unsuspended", "user_deactivated", "user_reactivated"}
+		"user_suspended", "user_unsuspended", "user_deactivated", "user_erased", "user_reactivated"}
 	activityActors  = []string{"user", "client", "server", "admin"}
 	activityReasons = []string{"logout", "token_revoked", "rp_initiated", "device_replaced", "code_replayed", "refresh_reused", "refresh_expired",
 		"ended_by_user", "user_deactivated", "ended_by_admin"}

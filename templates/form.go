@@ -10,6 +10,7 @@ const (
 	FieldOwnDevice = "own_device"
 	FieldName      = "name"
 	FieldPlace     = "place" // a place that is chosen, once for each
+	FieldErase     = "erase" // not empty: what others see of the user goes too
 
 	DecisionApprove = "approve"
 	DecisionCancel  = "cancel"

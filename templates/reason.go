@@ -50,6 +50,9 @@ const (
 	// ReasonNameTaken: the name that the provider gave belongs to another
 	// account [Provider, UserID].
 	ReasonNameTaken Reason = "name_taken"
+	// ReasonLinkedElsewhere: an account that was to be linked is another user's
+	// [Provider].
+	ReasonLinkedElsewhere Reason = "linked_elsewhere"
 	// ReasonNoUsableName: no claim gives a Matrix user name [Provider].
 	ReasonNoUsableName Reason = "no_usable_name"
 	// ReasonRegistrationDisabled: there is no account, and none is created.
@@ -90,6 +93,7 @@ var statuses = map[Reason]int{
 	ReasonOtherAccount:         http.StatusForbidden,
 	ReasonCancelled:            http.StatusForbidden,
 	ReasonNameTaken:            http.StatusConflict,
+	ReasonLinkedElsewhere:      http.StatusConflict,
 	ReasonNoUsableName:         http.StatusForbidden,
 	ReasonRegistrationDisabled: http.StatusForbidden,
 	ReasonAccountLocked:        http.StatusForbidden,

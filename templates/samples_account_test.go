@@ -31,7 +31,7 @@ func samplePlaces() []Place {
 func accountSamples() map[string]Page {
 	frame, places := sampleFrame(SectionSessions), samplePlaces()
 	all := map[string]Page{
-		"account":               AccountHome{AccountFrame: sampleFrame(SectionHome), Provider: "Keycloak", SignIns: places[:2], Known: sampleForm, SignOut: sampleForm},
+		"account":               AccountHome{AccountFrame: sampleFrame(SectionHome), Provider: "Keycloak", SignIns: places[:2], Known: sampleForm, SignOut: sampleForm, CloseURL: "/close"},
 		"account without news":  AccountHome{AccountFrame: AccountFrame{UserID: "@alice:example.org"}, Provider: "Keycloak", SignOut: sampleForm},
 		"sessions":              AccountSessions{AccountFrame: frame, Form: sampleForm, Places: places, OthersURL: "/others", Previous: "/1", Next: "/3"},
 		"sessions without any":  AccountSessions{AccountFrame: frame, Form: sampleForm, Gone: true},
@@ -61,6 +61,18 @@ func accountSamples() map[string]Page {
 	all["activity of ends"] = AccountActivity{AccountFrame: sampleFrame(SectionActivity), Events: events}
 	all["profile"] = AccountProfile{AccountFrame: sampleFrame(SectionProfile), Form: sampleForm, DisplayName: "Alice", Email: "alice@example.org"}
 	all["profile that is managed"] = AccountProfile{AccountFrame: sampleFrame(SectionProfile), DisplayName: "Alice", ManagedBy: "Keycloak"}
+	link := Link{Provider: "Keycloak", Account: "alice@example.org", LinkedAt: places[0].LastSeenAt, Here: true, UnlinkURL: "/unlink"}
+	ways := []Provider{{Name: "Keycloak", URL: "/keycloak"}, {Name: "GitHub", URL: "/github"}}
+	all["links"] = AccountLinks{AccountFrame: sampleFrame(SectionLinks), Links: []Link{link, {Provider: "GitHub", LinkedAt: places[0].LastSeenAt}}, Others: ways}
+	all["links, only one"] = AccountLinks{AccountFrame: sampleFrame(SectionLinks), Links: []Link{{Provider: "GitHub", LinkedAt: places[0].LastSeenAt}}}
+	all["link"] = LinkAccount{Provider: "GitHub", Account: "alice", UserID: "@alice:example.org", Ways: ways}
+	all["link a taken name"] = LinkAccount{Provider: "GitHub", UserID: "@alice:example.org", Taken: true, NewName: &sampleForm, OtherURL: "/other", Ways: ways}
+	all["link that is proved"] = LinkAccount{Form: sampleForm, Provider: "GitHub", Account: "alice", UserID: "@alice:example.org", Proved: true}
+	all["link a taken name that is proved"] = LinkAccount{Form: sampleForm, Provider: "GitHub", UserID: "@alice:example.org", Taken: true, Proved: true}
+	all["unlink"] = UnlinkAccount{AccountFrame: sampleFrame(SectionLinks), Link: link, Ways: ways}
+	all["unlink that is proved"] = UnlinkAccount{AccountFrame: sampleFrame(SectionLinks), Form: sampleForm, Link: link, Proved: true}
+	all["deactivate"] = Deactivate{AccountFrame: sampleFrame(SectionHome), Ways: ways}
+	all["deactivate that is proved"] = Deactivate{AccountFrame: sampleFrame(SectionHome), Form: sampleForm, Proved: true}
 	for _, p := range places {
 		all["session "+p.Title()] = AccountSession{AccountFrame: frame, Form: sampleForm, Place: p}
 	}

@@ -115,6 +115,35 @@ func (a *Accounts) Resolve(ctx context.Context, c config.IdentityProvider, id *I
 	return localpart, err
 }
 
+// Taken returns the account at the provider as it would be linked to the user
+// whose name its claims make, if a first login would not get that user: the
+// account is linked to nobody, the user exists, and the provider is not trusted.
+// ok is false otherwise. Errors are those of Links.
+func (a *Accounts) Taken(ctx context.Context, c config.IdentityProvider, id *Identity) (n store.NewLink, ok bool, err error) {
+	name := Localpart(c, a.ServerName, id.Claims)
+	if name == "" || c.Trusted {
+		return n, false, nil
+	}
+	if _, err := a.Links.LinkedUser(ctx, id.ProviderID, id.Issuer, id.Subject); !errors.Is(err, store.ErrNotFound) {
+		return n, false, err
+	}
+	switch _, err := a.Links.User(ctx, name); {
+	case errors.Is(err, store.ErrNotFound):
+		return n, false, nil
+	case err != nil:
+		return n, false, err
+	}
+	return NewLink(id, name), true, nil
+}
+
+// NewLink is an account at a provider as it would be linked to a user who
+// exists, with the particulars that a new user would get of it.
+func NewLink(id *Identity, localpart string) store.NewLink {
+	n := newLink(id, localpart, true)
+	n.CreateUser = false
+	return n
+}
+
 // claim gives the identity the user of that name, existing or new.
 func (a *Accounts) claim(ctx context.Context, c config.IdentityProvider, id *Identity, name string) (string, error) {
 	_, err := a.Links.User(ctx, name)
@@ -128,7 +157,7 @@ func (a *Accounts) claim(ctx context.Context, c config.IdentityProvider, id *Ide
 	case !errors.Is(err, store.ErrNotFound):
 		return "", err
 	}
-	localpart, err := a.create(ctx, id, name)
+	localpart, err := a.create(ctx, newLink(id, name, true))
 	if errors.Is(err, ErrNameTaken) && c.Trusted {
 		// Somebody else's login may have made the user just now.
 		if _, err := a.Links.User(ctx, name); err == nil {
@@ -139,15 +168,15 @@ func (a *Accounts) claim(ctx context.Context, c config.IdentityProvider, id *Ide
 }
 
 // create makes a user, or returns ErrNameTaken.
-func (a *Accounts) create(ctx context.Context, id *Identity, name string) (string, error) {
-	free, err := a.Localparts.Available(ctx, name)
+func (a *Accounts) create(ctx context.Context, n store.NewLink) (string, error) {
+	free, err := a.Localparts.Available(ctx, n.Localpart)
 	if err != nil {
 		return "", fmt.Errorf("ask the homeserver about a name: %w", err)
 	}
 	if !free {
 		return "", ErrNameTaken
 	}
-	localpart, err := a.Links.Link(ctx, newLink(id, name, true))
+	localpart, err := a.Links.Link(ctx, n)
 	if errors.Is(err, store.ErrExists) {
 		return "", ErrNameTaken
 	}
@@ -165,8 +194,17 @@ func (a *Accounts) generated(ctx context.Context, c config.IdentityProvider, id 
 	if !c.UniqueIDFallbacks && !generatesOnly(c) {
 		return "", ErrNoName
 	}
+	return a.Generate(ctx, newLink(id, "", true))
+}
+
+// Generate makes a user of a generated name for an account that is linked to
+// nobody, or returns the one that it has been linked to meanwhile. Errors are
+// those of Links and Localparts.
+func (a *Accounts) Generate(ctx context.Context, n store.NewLink) (localpart string, err error) {
+	n.CreateUser = true
 	for range generateTries {
-		localpart, err := a.create(ctx, id, generate())
+		n.Localpart = generate()
+		localpart, err := a.create(ctx, n)
 		if !errors.Is(err, ErrNameTaken) {
 			return localpart, err
 		}

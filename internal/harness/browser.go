@@ -108,10 +108,23 @@ func (b *Browser) Authorize(r Request) Page {
 }
 
 // Consent opens an authorization request, signs in, and returns the consent
-// page.
+// page. Whose name is taken takes another one, where that is offered.
 func (b *Browser) Consent(r Request, user string) Page {
 	b.e.t().Helper()
-	return b.SignIn(b.Authorize(r), user)
+	return b.AnotherName(b.SignIn(b.Authorize(r), user))
+}
+
+// AnotherName goes on with a generated name on the page that says that the
+// person's own is taken; any other page is returned.
+func (b *Browser) AnotherName(at Page) Page {
+	b.e.t().Helper()
+	action, values := at.Form()
+	about, err := url.ParseQuery(values.Get("oidc_req_id"))
+	if err != nil || about.Get("do") != "new_name" {
+		return at
+	}
+	values.Set("decision", "approve")
+	return b.Post(at, action, values)
 }
 
 // Decide presses a button of the form on a page: "approve" or "cancel".
