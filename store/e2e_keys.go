@@ -3,8 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
@@ -15,6 +13,10 @@ import (
 // maxOneTimeKeys is how many one-time keys a device may have here. Clients keep
 // fifty or a hundred.
 const maxOneTimeKeys = 500
+
+// maxFallbackKeys is for how many algorithms a device may have a fallback key:
+// there is one in use.
+const maxFallbackKeys = 20
 
 // PublicKeys are the public keys of a user, for end-to-end encryption. They are
 // as their client made them; nothing here signs with them.
@@ -103,17 +105,32 @@ func (s *Store) UploadKeys(ctx context.Context, localpart, deviceID string, u Ke
 		if err != nil {
 			return err
 		}
-		for _, k := range u.Fallback {
-			row := fallbackKeyRow{Localpart: localpart, DeviceID: deviceID, Algorithm: k.Algorithm, KeyID: k.ID, Key: string(k.JSON)}
-			err := s.write(ctx).Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "localpart"}, {Name: "device_id"}, {Name: "algorithm"}},
-				DoUpdates: clause.AssignmentColumns([]string{"key_id", "key"})}).Create(&row).Error
-			if err != nil {
-				return fault("set a fallback key", err)
-			}
-		}
-		return nil
+		return s.setFallbackKeys(ctx, localpart, deviceID, u.Fallback)
 	})
 	return counts, err
+}
+
+// setFallbackKeys sets the one key of each algorithm.
+func (s *Store) setFallbackKeys(ctx context.Context, localpart, deviceID string, keys []e2ekeys.OneTimeKey) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	for _, k := range keys {
+		row := fallbackKeyRow{Localpart: localpart, DeviceID: deviceID, Algorithm: k.Algorithm, KeyID: k.ID, Key: string(k.JSON)}
+		err := s.write(ctx).Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "localpart"}, {Name: "device_id"}, {Name: "algorithm"}},
+			DoUpdates: clause.AssignmentColumns([]string{"key_id", "key"})}).Create(&row).Error
+		if err != nil {
+			return fault("set a fallback key", err)
+		}
+	}
+	var count int64
+	if err := ofDevice(s.write(ctx), localpart, deviceID).Model(&fallbackKeyRow{}).Count(&count).Error; err != nil {
+		return fault("count the fallback keys", err)
+	}
+	if count > maxFallbackKeys {
+		return fmt.Errorf("set fallback keys: %w", ErrTooMany)
+	}
+	return nil
 }
 
 // setDeviceKeys sets the identity keys of a device. With other ones than before
@@ -177,8 +194,17 @@ func (s *Store) addOneTimeKeys(ctx context.Context, localpart, deviceID string, 
 func (s *Store) ClaimKeys(ctx context.Context, localpart string, algorithms map[string]string) (keys map[string]e2ekeys.OneTimeKey, err error) {
 	keys = map[string]e2ekeys.OneTimeKey{}
 	err = s.InTx(ctx, func(ctx context.Context) error {
-		for _, deviceID := range slices.Sorted(maps.Keys(algorithms)) {
-			key, err := s.claimKey(ctx, localpart, deviceID, algorithms[deviceID])
+		var devices []string // in the order of everybody who locks several
+		err := s.write(ctx).Model(&deviceRow{}).Where("localpart = ?", localpart).Order("device_id").Pluck("device_id", &devices).Error
+		if err != nil {
+			return fault("read the devices", err)
+		}
+		for _, deviceID := range devices {
+			algorithm, wanted := algorithms[deviceID]
+			if !wanted {
+				continue
+			}
+			key, err := s.claimKey(ctx, localpart, deviceID, algorithm)
 			if err != nil {
 				return err
 			}

@@ -62,6 +62,14 @@ func TestUploadKeys(t *testing.T) {
 		f.want("another key of the same name", err, store.ErrConflict)
 		_, err = f.UploadKeys(f.ctx, "alice", "GONE", store.KeyUpload{OneTime: oneTimeKeys("A")})
 		f.want("a device that is gone", err, store.ErrNotFound)
+		many := make([]e2ekeys.OneTimeKey, 21)
+		for i := range many {
+			many[i] = e2ekeys.OneTimeKey{Algorithm: fmt.Sprint("a", i), ID: "F", JSON: []byte(`"x"`)}
+		}
+		_, err = f.UploadKeys(f.ctx, "alice", "PHONE", store.KeyUpload{Fallback: many})
+		f.want("fallback keys of too many algorithms", err, store.ErrTooMany)
+		_, err = f.UploadKeys(f.ctx, "alice", "PHONE", store.KeyUpload{Fallback: many[:20]})
+		f.want("fallback keys of as many as there may be", err, nil)
 		keys, err := f.PublicKeys(f.ctx, "alice")
 		if err != nil || len(keys.Devices) != 1 || keys.Devices[0].DisplayName != "Phone" || string(keys.Devices[0].JSON) != `{"keys":2}` {
 			f.t.Errorf("the keys are %+v, error %v", keys, err)

@@ -37,6 +37,7 @@ type ActivityEvent struct {
 var (
 	activityActions = []string{"session_started", "session_ended", "user_created", "user_linked", "user_unlinked", "user_associated", "association_removed",
 		"user_detached", "consent_given", "consent_remembered", "reset_approved",
+		"cross_signing_keys_set", "cross_signing_keys_replaced",
 		"consent_denied", "device_renamed", "device_removed", "display_name_changed", "browser_signed_out", "user_locked", "user_unlocked",
 		"user_suspended", "user_unsuspended", "user_deactivated", "user_erased", "user_reactivated"}
 	activityActors  = []string{"user", "client", "server", "admin"}

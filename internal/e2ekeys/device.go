@@ -10,6 +10,8 @@ import (
 const (
 	// maxKey is the largest key in bytes; a device's are some 700.
 	maxKey = 8 << 10
+	// maxOneTimeKey is the largest one-time key in bytes; one is some 200.
+	maxOneTimeKey = 2 << 10
 	// maxName is the longest name of an algorithm or of a key in bytes.
 	maxName = 128
 	// MaxUpload is how many one-time keys one upload may bring. Clients bring
@@ -87,7 +89,7 @@ func ParseOneTimeKeys(raw map[string]json.RawMessage) ([]OneTimeKey, error) {
 		if !nameLike(algorithm) || !nameLike(id) {
 			return nil, refuse(Malformed, "A one-time key is not named as algorithm:id.")
 		}
-		if len(raw[name]) > maxKey {
+		if len(raw[name]) > maxOneTimeKey {
 			return nil, refuse(Malformed, "A key is too large.")
 		}
 		value, err := parse(raw[name])
