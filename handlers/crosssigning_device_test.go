@@ -54,12 +54,12 @@ func TestDeviceIsNoKey(t *testing.T) {
 	})
 	t.Run("C-39: a code for it that was approved before the key came gets no tokens", func(t *testing.T) {
 		e := e.For(t)
-		alice := e2ekeystest.NewIdentity(t, "@bob:example.org")
-		key := urlSafe(t, &alice).UserSigning.Public
+		bob := e2ekeystest.NewIdentity(t, "@bob:example.org")
+		key := urlSafe(t, &bob).UserSigning.Public
 		bobs := newKeysDevice(e, "bob", "BOBSPHONE")
 		r := e.NewRequest(id, harness.ScopeStable+key)
 		code := e.NewBrowser().Approve(r, "bob").Get("code")
-		harness.ExpectJSON(t, bobs.post(e, crossSigningPath, alice.Upload()), http.StatusOK)
+		harness.ExpectJSON(t, bobs.post(e, crossSigningPath, bob.Upload()), http.StatusOK)
 		harness.ExpectOAuthError(t, e.Exchange(r, code), http.StatusBadRequest, "invalid_scope")
 	})
 }

@@ -167,7 +167,7 @@ func TestCrossSigningRefuses(t *testing.T) {
 func urlSafe(t *testing.T, i *e2ekeystest.Identity) *e2ekeystest.Identity {
 	t.Helper()
 	for strings.ContainsAny(i.UserSigning.Public, "+/") {
-		i.UserSigning = e2ekeystest.NewSigner(t, aliceID, "")
+		i.UserSigning = e2ekeystest.NewSigner(t, i.UserSigning.UserID, "")
 	}
 	return i
 }

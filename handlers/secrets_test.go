@@ -78,6 +78,12 @@ func (s *secrets) watch(provider http.Handler) http.Handler {
 	})
 }
 
+// isPreference tells whether a cookie is what somebody chose, which opens
+// nothing.
+func isPreference(c *http.Cookie) bool {
+	return strings.HasSuffix(c.Name, "keymaker_provider") || strings.HasSuffix(c.Name, "keymaker_language")
+}
+
 // cookies notes what a browser got from the server.
 func (s *secrets) cookies(e *harness.Env, b *harness.Browser) {
 	e.T.Helper()
@@ -86,7 +92,9 @@ func (s *secrets) cookies(e *harness.Env, b *harness.Browser) {
 		e.T.Fatal(err)
 	}
 	for _, c := range b.Jar.Cookies(at) {
-		s.keep("cookie "+c.Name, c.Value)
+		if !isPreference(c) {
+			s.keep("cookie "+c.Name, c.Value)
+		}
 	}
 }
 
