@@ -21,23 +21,6 @@ type Service struct {
 	Clock  clock.Clock
 }
 
-// Operation is one thing that an administrator does, with a question Q and an
-// answer A.
-type Operation[Q, A any] struct {
-	do func(s *Service, ctx context.Context, q Q) (A, error)
-}
-
-// On does the operation. Errors that the administrator can do something about
-// are an *Error.
-func (o Operation[Q, A]) On(ctx context.Context, s *Service, q Q) (A, error) {
-	return o.do(s, ctx, q)
-}
-
-// operation names a method of the service.
-func operation[Q, A any](do func(s *Service, ctx context.Context, q Q) (A, error)) Operation[Q, A] {
-	return Operation[Q, A]{do: do}
-}
-
 // Error says what is wrong with a question. Its text is for the administrator
 // and names what they wrote: whoever shows it on a terminal makes that harmless.
 type Error struct {

@@ -44,7 +44,7 @@ type Associated struct {
 
 // Associate lets whoever has all the claims become the user at their first
 // login.
-var Associate = operation((*Service).associate)
+var Associate = operation("associate", (*Service).associate)
 
 func (s *Service) associate(ctx context.Context, q AssociateQuestion) (Associated, error) {
 	provider, err := s.provider(q.Provider)
@@ -138,7 +138,7 @@ type AssociationsQuestion struct {
 
 // ListAssociations lists the associations that wait for a first login, the
 // oldest first.
-var ListAssociations = operation((*Service).listAssociations)
+var ListAssociations = operation("list-associations", (*Service).listAssociations)
 
 func (s *Service) listAssociations(ctx context.Context, q AssociationsQuestion) (Associations, error) {
 	limit, err := q.fetch()
@@ -165,7 +165,7 @@ func (s *Service) listAssociations(ctx context.Context, q AssociationsQuestion) 
 }
 
 // RemoveAssociation removes an association that has not been used.
-var RemoveAssociation = operation((*Service).removeAssociation)
+var RemoveAssociation = operation("remove-association", (*Service).removeAssociation)
 
 func (s *Service) removeAssociation(ctx context.Context, id string) (Association, error) {
 	removed, err := s.Store.RemoveAssociation(ctx, id)

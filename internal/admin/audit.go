@@ -25,7 +25,7 @@ type AuditQuestion struct {
 }
 
 // ListAudit lists what happened, the newest first.
-var ListAudit = operation((*Service).listAudit)
+var ListAudit = operation("list-audit", (*Service).listAudit)
 
 func (s *Service) listAudit(ctx context.Context, q AuditQuestion) ([]Event, error) {
 	if _, err := (Page{Limit: q.Limit}).fetch(); err != nil {

@@ -48,7 +48,7 @@ type DevicesQuestion struct {
 }
 
 // ListDevices lists devices in the order of their users and ids.
-var ListDevices = operation((*Service).listDevices)
+var ListDevices = operation("list-devices", (*Service).listDevices)
 
 func (s *Service) listDevices(ctx context.Context, q DevicesQuestion) (Devices, error) {
 	limit, err := q.fetch()

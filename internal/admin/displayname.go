@@ -23,7 +23,7 @@ type DisplayName struct {
 }
 
 // SetDisplayName changes the name by which others know a user.
-var SetDisplayName = operation((*Service).setDisplayName)
+var SetDisplayName = operation("set-displayname", (*Service).setDisplayName)
 
 func (s *Service) setDisplayName(ctx context.Context, q DisplayNameQuestion) (DisplayName, error) {
 	user, err := s.user(ctx, q.User)

@@ -31,7 +31,7 @@ type JobsQuestion struct {
 }
 
 // ListJobs lists jobs, the newest first.
-var ListJobs = operation((*Service).listJobs)
+var ListJobs = operation("list-jobs", (*Service).listJobs)
 
 func (s *Service) listJobs(ctx context.Context, q JobsQuestion) ([]Job, error) {
 	if _, err := (Page{Limit: q.Limit}).fetch(); err != nil {
@@ -63,13 +63,13 @@ type JobChange struct {
 // What changes a job, which the question names.
 var (
 	// RetryJob makes a job due at once.
-	RetryJob = jobChange((*store.Store).RetryJob)
+	RetryJob = jobChange("retry-job", (*store.Store).RetryJob)
 	// DropJob removes a job, so that it is never done.
-	DropJob = jobChange((*store.Store).DropJob)
+	DropJob = jobChange("drop-job", (*store.Store).DropJob)
 )
 
-func jobChange(change func(*store.Store, context.Context, string) error) Operation[string, JobChange] {
-	return operation(func(s *Service, ctx context.Context, id string) (JobChange, error) {
+func jobChange(name string, change func(*store.Store, context.Context, string) error) Operation[string, JobChange] {
+	return operation(name, func(s *Service, ctx context.Context, id string) (JobChange, error) {
 		switch err := change(s.Store, ctx, id); {
 		case errors.Is(err, store.ErrNotFound):
 			return JobChange{}, refused("there is no job %s that is still to be done", Printable(id))

@@ -32,7 +32,7 @@ type Providers struct {
 
 // ListProviders lists the identity providers: those of the configuration in its
 // order, and after them those that only the database knows.
-var ListProviders = operation((*Service).listProviders)
+var ListProviders = operation("list-providers", (*Service).listProviders)
 
 func (s *Service) listProviders(ctx context.Context, _ struct{}) (Providers, error) {
 	uses, err := s.Store.ProviderUses(ctx)
@@ -72,7 +72,7 @@ type ProviderDetails struct {
 }
 
 // ShowProvider shows an identity provider, named by its id or its brand.
-var ShowProvider = operation((*Service).showProvider)
+var ShowProvider = operation("show-provider", (*Service).showProvider)
 
 func (s *Service) showProvider(ctx context.Context, name string) (ProviderDetails, error) {
 	c, err := s.provider(name)

@@ -17,7 +17,7 @@ type Target struct {
 
 // FindTarget tells whether a name is that of a session or of a user. A user ID
 // begins with an @; anything else is a session, or else a user's localpart.
-var FindTarget = operation((*Service).findTarget)
+var FindTarget = operation("find-target", (*Service).findTarget)
 
 func (s *Service) findTarget(ctx context.Context, name string) (Target, error) {
 	if !strings.HasPrefix(name, "@") {
@@ -50,7 +50,7 @@ type Revoked struct {
 }
 
 // RevokeSession ends the tokens of a session, and keeps its device.
-var RevokeSession = operation((*Service).revokeSession)
+var RevokeSession = operation("revoke-session", (*Service).revokeSession)
 
 func (s *Service) revokeSession(ctx context.Context, id string) (Revoked, error) {
 	return s.endSession(ctx, id, func() error { return s.Store.EndSession(ctx, id, byAdmin(true)) })
@@ -58,7 +58,7 @@ func (s *Service) revokeSession(ctx context.Context, id string) (Revoked, error)
 
 // DeleteSession ends a session, and removes its device unless another session
 // lives on it.
-var DeleteSession = operation((*Service).deleteSession)
+var DeleteSession = operation("delete-session", (*Service).deleteSession)
 
 func (s *Service) deleteSession(ctx context.Context, id string) (Revoked, error) {
 	return s.endSession(ctx, id, func() error { return s.Store.DeleteSession(ctx, id, byAdmin(false)) })
@@ -78,7 +78,7 @@ func (s *Service) endSession(ctx context.Context, id string, end func() error) (
 
 // RevokeUser ends every session of a user and every login on its way, and keeps
 // the devices.
-var RevokeUser = operation((*Service).revokeUser)
+var RevokeUser = operation("revoke-user", (*Service).revokeUser)
 
 func (s *Service) revokeUser(ctx context.Context, name string) (Revoked, error) {
 	localpart, err := s.localpart(name)
@@ -100,7 +100,7 @@ type Detached struct {
 
 // DeleteUser removes every way in to an account, with all that came through one.
 // The account itself stays.
-var DeleteUser = operation((*Service).deleteUser)
+var DeleteUser = operation("delete-user", (*Service).deleteUser)
 
 func (s *Service) deleteUser(ctx context.Context, name string) (Detached, error) {
 	localpart, err := s.localpart(name)

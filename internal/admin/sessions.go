@@ -67,7 +67,7 @@ type SessionsQuestion struct {
 }
 
 // ListSessions lists sessions, the newest first.
-var ListSessions = operation((*Service).listSessions)
+var ListSessions = operation("list-sessions", (*Service).listSessions)
 
 func (s *Service) listSessions(ctx context.Context, q SessionsQuestion) (Sessions, error) {
 	limit, err := q.fetch()
@@ -116,7 +116,7 @@ type SessionDetails struct {
 }
 
 // ShowSession shows a session by its id, live or ended.
-var ShowSession = operation((*Service).showSession)
+var ShowSession = operation("show-session", (*Service).showSession)
 
 func (s *Service) showSession(ctx context.Context, id string) (SessionDetails, error) {
 	r, err := s.Store.SessionRecord(ctx, id)

@@ -16,16 +16,16 @@ type StateChange struct {
 
 // What changes the state of an account, which the question names.
 var (
-	LockUser       = stateChange((*store.Store).LockUser)
-	UnlockUser     = stateChange((*store.Store).UnlockUser)
-	SuspendUser    = stateChange((*store.Store).SuspendUser)
-	UnsuspendUser  = stateChange((*store.Store).UnsuspendUser)
-	DeactivateUser = stateChange((*store.Store).DeactivateUser)
-	ReactivateUser = stateChange((*store.Store).ReactivateUser)
+	LockUser       = stateChange("lock-user", (*store.Store).LockUser)
+	UnlockUser     = stateChange("unlock-user", (*store.Store).UnlockUser)
+	SuspendUser    = stateChange("suspend-user", (*store.Store).SuspendUser)
+	UnsuspendUser  = stateChange("unsuspend-user", (*store.Store).UnsuspendUser)
+	DeactivateUser = stateChange("deactivate-user", (*store.Store).DeactivateUser)
+	ReactivateUser = stateChange("reactivate-user", (*store.Store).ReactivateUser)
 )
 
-func stateChange(change func(*store.Store, context.Context, string) (bool, error)) Operation[string, StateChange] {
-	return operation(func(s *Service, ctx context.Context, name string) (StateChange, error) {
+func stateChange(operationName string, change func(*store.Store, context.Context, string) (bool, error)) Operation[string, StateChange] {
+	return operation(operationName, func(s *Service, ctx context.Context, name string) (StateChange, error) {
 		localpart, err := s.localpart(name)
 		if err != nil {
 			return StateChange{}, err
@@ -46,7 +46,7 @@ type SessionsEnded struct {
 }
 
 // EndSessions logs a user out everywhere, and removes the devices.
-var EndSessions = operation((*Service).endSessions)
+var EndSessions = operation("end-sessions", (*Service).endSessions)
 
 func (s *Service) endSessions(ctx context.Context, name string) (SessionsEnded, error) {
 	localpart, err := s.localpart(name)

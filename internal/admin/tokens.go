@@ -34,7 +34,7 @@ type TokenQuestion struct {
 }
 
 // ShowToken says what a token is good for. Looking is no use of it.
-var ShowToken = operation((*Service).showToken)
+var ShowToken = operation("show-token", (*Service).showToken)
 
 func (s *Service) showToken(ctx context.Context, q TokenQuestion) (TokenInfo, error) {
 	written := provider.ReadToken(q.Token)

@@ -59,7 +59,7 @@ type UsersQuestion struct {
 }
 
 // ListUsers lists users in the order of their names.
-var ListUsers = operation((*Service).listUsers)
+var ListUsers = operation("list-users", (*Service).listUsers)
 
 func (s *Service) listUsers(ctx context.Context, q UsersQuestion) (Users, error) {
 	limit, err := q.fetch()
@@ -109,7 +109,7 @@ type Identity struct {
 }
 
 // ShowUser shows an account.
-var ShowUser = operation((*Service).showUser)
+var ShowUser = operation("show-user", (*Service).showUser)
 
 func (s *Service) showUser(ctx context.Context, name string) (User, error) {
 	user, err := s.user(ctx, name)

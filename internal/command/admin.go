@@ -15,42 +15,64 @@ import (
 
 	"keymaker/internal/admin"
 	"keymaker/internal/clock"
+	"keymaker/internal/config"
 	"keymaker/internal/telemetry"
 	"keymaker/provider"
 	"keymaker/store"
 )
 
 // AdminCommand administers the accounts. It works on the database itself, so
-// that it needs no running server; one that runs notices at once.
+// that it needs no running server; one that runs notices at once. Where the
+// database cannot be opened, it asks the server.
 type AdminCommand struct {
 	Config string            `help:"The configuration file. Without it: $KEYMAKER_CONFIG, ./keymaker.toml, /etc/keymaker/keymaker.toml." placeholder:"FILE" type:"path"`
 	JSON   bool              `name:"json" help:"Answer with JSON."`
+	Server bool              `help:"Ask the server that runs, through the socket that the configuration names, instead of opening the database."`
+	Socket string            `help:"The same, through this socket. No configuration is read." placeholder:"SOCKET" type:"path"`
 	User   AdminUserCommand  `cmd:"" help:"Look at one account, or change its state."`
 	Audit  AdminAuditCommand `cmd:"" help:"List what happened to accounts and sessions, the newest first."`
 	Jobs   AdminJobsCommand  `cmd:"" help:"Look after what the server still has to tell others."`
 	Query  AdminQueryCommand `cmd:"" help:"Look at what the server keeps, and put it right."`
 }
 
-// administration is a command at work on the database.
+// administration is a command at work.
 type administration struct {
-	service *admin.Service
+	on      admin.Caller
 	streams *Streams
 	json    bool
 }
 
-// run opens the database for a command, beside a server that may be running.
-func (c *AdminCommand) run(ctx context.Context, streams *Streams, do func(*administration) error) (err error) {
+// run does something on the database or through the server.
+func (c *AdminCommand) run(ctx context.Context, streams *Streams, do func(*administration) error) error {
+	a := &administration{streams: streams, json: c.JSON}
+	if c.Socket != "" {
+		a.on = admin.NewClient(c.Socket)
+		return usage(do(a))
+	}
 	cfg, err := loadConfig(c.Config, streams)
 	if err != nil {
 		return err
 	}
+	if !c.Server {
+		return onDatabase(ctx, cfg, a, do)
+	}
+	if cfg.Private.Address == "" {
+		return errors.New("the configuration's [global.private] names no address: set it for the server, or name its socket with --socket")
+	}
+	a.on = admin.NewClient(cfg.Private.Socket())
+	return usage(do(a))
+}
+
+// onDatabase opens the database for a command, beside a server that may be
+// running.
+func onDatabase(ctx context.Context, cfg *config.Config, a *administration, do func(*administration) error) (err error) {
 	// Opening a file that is missing would make an empty database.
 	if path, ok := strings.CutPrefix(cfg.Database.URL.Reveal(), "sqlite:"); ok {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("there is no database %s yet: start the server once, or name its configuration with --config", path)
 		}
 	}
-	log, err := telemetry.NewLogger(streams.Err, cfg.LogFormat, "warn")
+	log, err := telemetry.NewLogger(a.streams.Err, cfg.LogFormat, "warn")
 	if err != nil {
 		return err
 	}
@@ -63,8 +85,8 @@ func (c *AdminCommand) run(ctx context.Context, streams *Streams, do func(*admin
 	if err := provider.Configure(ctx, db, cfg); err != nil {
 		return err
 	}
-	service := &admin.Service{Store: db, Config: cfg, Clock: clock.System{}}
-	return usage(do(&administration{service: service, streams: streams, json: c.JSON}))
+	a.on = &admin.Service{Store: db, Config: cfg, Clock: clock.System{}}
+	return usage(do(a))
 }
 
 // usage gives what could never be answered the exit status of wrong arguments.

@@ -51,7 +51,7 @@ func (c *AdminAssociateCommand) Run(ctx context.Context, streams *Streams, paren
 		return err
 	}
 	return parent.run(ctx, streams, func(a *administration) error {
-		made, err := admin.Associate.On(ctx, a.service, question)
+		made, err := admin.Associate.On(ctx, a.on, question)
 		if err != nil {
 			return err
 		}
@@ -88,7 +88,7 @@ type AdminListAssociationsCommand struct {
 // Run implements the command.
 func (c *AdminListAssociationsCommand) Run(ctx context.Context, streams *Streams, parent *AdminCommand) error {
 	return parent.run(ctx, streams, func(a *administration) error {
-		list, err := admin.ListAssociations.On(ctx, a.service, admin.AssociationsQuestion{Page: c.page.page(), User: c.User, Provider: c.Provider})
+		list, err := admin.ListAssociations.On(ctx, a.on, admin.AssociationsQuestion{Page: c.page.page(), User: c.User, Provider: c.Provider})
 		if err != nil {
 			return err
 		}
@@ -113,7 +113,7 @@ type AdminRemoveAssociationCommand struct {
 // Run implements the command.
 func (c *AdminRemoveAssociationCommand) Run(ctx context.Context, streams *Streams, parent *AdminCommand) error {
 	return parent.run(ctx, streams, func(a *administration) error {
-		removed, err := admin.RemoveAssociation.On(ctx, a.service, c.Association)
+		removed, err := admin.RemoveAssociation.On(ctx, a.on, c.Association)
 		if err != nil {
 			return err
 		}

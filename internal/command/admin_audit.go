@@ -15,7 +15,7 @@ type AdminAuditCommand struct {
 // Run implements the command.
 func (c *AdminAuditCommand) Run(ctx context.Context, streams *Streams, parent *AdminCommand) error {
 	return parent.run(ctx, streams, func(a *administration) error {
-		events, err := admin.ListAudit.On(ctx, a.service, admin.AuditQuestion{User: c.User, Limit: c.Limit})
+		events, err := admin.ListAudit.On(ctx, a.on, admin.AuditQuestion{User: c.User, Limit: c.Limit})
 		if err != nil {
 			return err
 		}

@@ -35,7 +35,7 @@ type (
 // Run implements the command.
 func (c *AdminJobsListCommand) Run(ctx context.Context, streams *Streams, parent *AdminCommand) error {
 	return parent.run(ctx, streams, func(a *administration) error {
-		jobs, err := admin.ListJobs.On(ctx, a.service, admin.JobsQuestion{Done: c.All, Limit: c.Limit})
+		jobs, err := admin.ListJobs.On(ctx, a.on, admin.JobsQuestion{Done: c.All, Limit: c.Limit})
 		if err != nil {
 			return err
 		}
@@ -73,7 +73,7 @@ func (c *AdminJobsDropCommand) Run(ctx context.Context, streams *Streams, parent
 }
 
 func (a *administration) changeJob(ctx context.Context, change admin.Operation[string, admin.JobChange], id, what string) error {
-	changed, err := change.On(ctx, a.service, id)
+	changed, err := change.On(ctx, a.on, id)
 	if err != nil {
 		return err
 	}

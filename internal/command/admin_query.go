@@ -55,7 +55,7 @@ type AdminListProvidersCommand struct{}
 // Run implements the command.
 func (*AdminListProvidersCommand) Run(ctx context.Context, streams *Streams, parent *AdminCommand) error {
 	return parent.run(ctx, streams, func(a *administration) error {
-		list, err := admin.ListProviders.On(ctx, a.service, struct{}{})
+		list, err := admin.ListProviders.On(ctx, a.on, struct{}{})
 		if err != nil {
 			return err
 		}
@@ -77,7 +77,7 @@ type AdminShowProviderCommand struct {
 // Run implements the command.
 func (c *AdminShowProviderCommand) Run(ctx context.Context, streams *Streams, parent *AdminCommand) error {
 	return parent.run(ctx, streams, func(a *administration) error {
-		p, err := admin.ShowProvider.On(ctx, a.service, c.Provider)
+		p, err := admin.ShowProvider.On(ctx, a.on, c.Provider)
 		if err != nil {
 			return err
 		}
@@ -106,7 +106,7 @@ type AdminListUsersCommand struct {
 // Run implements the command.
 func (c *AdminListUsersCommand) Run(ctx context.Context, streams *Streams, parent *AdminCommand) error {
 	return parent.run(ctx, streams, func(a *administration) error {
-		list, err := admin.ListUsers.On(ctx, a.service, admin.UsersQuestion{Page: c.page.page(), Provider: c.Provider})
+		list, err := admin.ListUsers.On(ctx, a.on, admin.UsersQuestion{Page: c.page.page(), Provider: c.Provider})
 		if err != nil {
 			return err
 		}

@@ -43,11 +43,11 @@ func (c *AdminRevokeCommand) Run(ctx context.Context, streams *Streams, parent *
 		askSession: "End session %s of %s, so that its tokens are void? The device stays.",
 		askUser:    "End every session of %s, so that their tokens are void? The devices stay.",
 		session: func(ctx context.Context, a *administration, id string) error {
-			r, err := admin.RevokeSession.On(ctx, a.service, id)
+			r, err := admin.RevokeSession.On(ctx, a.on, id)
 			return said(a, r, err)
 		},
 		user: func(ctx context.Context, a *administration, user string) error {
-			r, err := admin.RevokeUser.On(ctx, a.service, user)
+			r, err := admin.RevokeUser.On(ctx, a.on, user)
 			return said(a, r, err)
 		},
 	})
@@ -60,14 +60,14 @@ func (c *AdminDeleteCommand) Run(ctx context.Context, streams *Streams, parent *
 		askUser: "Remove every linked identity, session and device of %s? Nobody can sign in to the account until somebody is associated with it, " +
 			"and encrypted history that only these devices can read is lost.",
 		session: func(ctx context.Context, a *administration, id string) error {
-			r, err := admin.DeleteSession.On(ctx, a.service, id)
+			r, err := admin.DeleteSession.On(ctx, a.on, id)
 			if err != nil {
 				return err
 			}
 			return a.answer(r, fmt.Sprintf("Session %s of %s is over, and so is its device.\n", admin.Printable(r.SessionID), admin.Printable(r.UserID)))
 		},
 		user: func(ctx context.Context, a *administration, user string) error {
-			d, err := admin.DeleteUser.On(ctx, a.service, user)
+			d, err := admin.DeleteUser.On(ctx, a.on, user)
 			if err != nil {
 				return err
 			}
@@ -80,7 +80,7 @@ func (c *AdminDeleteCommand) Run(ctx context.Context, streams *Streams, parent *
 // run finds out what the target is, asks, and does it.
 func (c *target) run(ctx context.Context, streams *Streams, parent *AdminCommand, e ending) error {
 	return parent.run(ctx, streams, func(a *administration) error {
-		found, err := admin.FindTarget.On(ctx, a.service, c.Target)
+		found, err := admin.FindTarget.On(ctx, a.on, c.Target)
 		if err != nil {
 			return err
 		}

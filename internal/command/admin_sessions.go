@@ -25,7 +25,7 @@ type AdminListSessionsCommand struct {
 func (c *AdminListSessionsCommand) Run(ctx context.Context, streams *Streams, parent *AdminCommand) error {
 	return parent.run(ctx, streams, func(a *administration) error {
 		question := admin.SessionsQuestion{Page: c.page.page(), User: c.User, Provider: c.Provider, Client: c.Client, Ended: c.Ended}
-		list, err := admin.ListSessions.On(ctx, a.service, question)
+		list, err := admin.ListSessions.On(ctx, a.on, question)
 		if err != nil {
 			return err
 		}
@@ -57,7 +57,7 @@ type AdminShowSessionCommand struct {
 // Run implements the command.
 func (c *AdminShowSessionCommand) Run(ctx context.Context, streams *Streams, parent *AdminCommand) error {
 	return parent.run(ctx, streams, func(a *administration) error {
-		s, err := admin.ShowSession.On(ctx, a.service, c.Session)
+		s, err := admin.ShowSession.On(ctx, a.on, c.Session)
 		if err != nil {
 			return err
 		}
@@ -92,7 +92,7 @@ type AdminListDevicesCommand struct {
 // Run implements the command.
 func (c *AdminListDevicesCommand) Run(ctx context.Context, streams *Streams, parent *AdminCommand) error {
 	return parent.run(ctx, streams, func(a *administration) error {
-		list, err := admin.ListDevices.On(ctx, a.service, admin.DevicesQuestion{Page: c.page.page(), User: c.User, Provider: c.Provider, OIDC: c.OIDC})
+		list, err := admin.ListDevices.On(ctx, a.on, admin.DevicesQuestion{Page: c.page.page(), User: c.User, Provider: c.Provider, OIDC: c.OIDC})
 		if err != nil {
 			return err
 		}

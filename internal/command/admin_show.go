@@ -15,7 +15,7 @@ type AdminUserShowCommand struct {
 // Run implements the command.
 func (c *AdminUserShowCommand) Run(ctx context.Context, streams *Streams, parent *AdminCommand) error {
 	return parent.run(ctx, streams, func(a *administration) error {
-		user, err := admin.ShowUser.On(ctx, a.service, c.User)
+		user, err := admin.ShowUser.On(ctx, a.on, c.User)
 		if err != nil {
 			return err
 		}

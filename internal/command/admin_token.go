@@ -33,7 +33,7 @@ func (c *AdminTokenInfoCommand) Run(ctx context.Context, streams *Streams, paren
 		return err
 	}
 	return parent.run(ctx, streams, func(a *administration) error {
-		info, err := admin.ShowToken.On(ctx, a.service, admin.TokenQuestion{Token: token})
+		info, err := admin.ShowToken.On(ctx, a.on, admin.TokenQuestion{Token: token})
 		if err != nil {
 			return err
 		}

@@ -105,7 +105,7 @@ func (c *AdminUserDeactivateCommand) Run(ctx context.Context, streams *Streams, 
 // Run implements the command.
 func (c *AdminUserEndSessionsCommand) Run(ctx context.Context, streams *Streams, parent *AdminCommand) error {
 	return c.onceSure(ctx, streams, parent, "End every session of %s and delete their devices?", func(a *administration) error {
-		ended, err := admin.EndSessions.On(ctx, a.service, c.User)
+		ended, err := admin.EndSessions.On(ctx, a.on, c.User)
 		if err != nil {
 			return err
 		}
@@ -116,7 +116,7 @@ func (c *AdminUserEndSessionsCommand) Run(ctx context.Context, streams *Streams,
 // Run implements the command.
 func (c *AdminUserSetDisplayNameCommand) Run(ctx context.Context, streams *Streams, parent *AdminCommand) error {
 	return parent.run(ctx, streams, func(a *administration) error {
-		set, err := admin.SetDisplayName.On(ctx, a.service, admin.DisplayNameQuestion{User: c.User, Name: c.Name})
+		set, err := admin.SetDisplayName.On(ctx, a.on, admin.DisplayNameQuestion{User: c.User, Name: c.Name})
 		if err != nil {
 			return err
 		}
@@ -139,7 +139,7 @@ func (c *account) change(ctx context.Context, streams *Streams, parent *AdminCom
 // onceSure does something to an account that exists, once it is confirmed.
 func (c *confirmed) onceSure(ctx context.Context, streams *Streams, parent *AdminCommand, question string, do func(a *administration) error) error {
 	return parent.run(ctx, streams, func(a *administration) error {
-		user, err := admin.ShowUser.On(ctx, a.service, c.User)
+		user, err := admin.ShowUser.On(ctx, a.on, c.User)
 		if err != nil {
 			return err
 		}
@@ -153,7 +153,7 @@ func (c *confirmed) onceSure(ctx context.Context, streams *Streams, parent *Admi
 }
 
 func (a *administration) change(ctx context.Context, user string, change stateChange, done, already string) error {
-	changed, err := change.On(ctx, a.service, user)
+	changed, err := change.On(ctx, a.on, user)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"keymaker/internal/config"
 	"keymaker/internal/server"
@@ -34,12 +37,30 @@ func (c *ServeCommand) Run(ctx context.Context, streams *Streams) error {
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
+	private, err := s.ListenPrivate(ctx)
+	if err != nil {
+		return errors.Join(err, closeAll(listeners), s.Close())
+	}
+	if private != nil {
+		log.InfoContext(ctx, "listening to administrators", "socket", private.Addr().String())
+	}
 	for _, l := range listeners {
 		log.InfoContext(ctx, "listening", "address", l.Addr().String(), "issuer", cfg.Issuer())
 	}
-	err = errors.Join(s.Serve(ctx, listeners...), s.Close())
+	group, running := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.Serve(running, listeners...) })
+	group.Go(func() error { return s.ServePrivate(running, private) })
+	err = errors.Join(group.Wait(), s.Close())
 	log.InfoContext(ctx, "stopped")
 	return err
+}
+
+func closeAll(listeners []net.Listener) error {
+	var errs []error
+	for _, l := range listeners {
+		errs = append(errs, l.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // loadConfig reads the configuration and tells everything that is wrong with it

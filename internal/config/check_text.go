@@ -233,3 +233,20 @@ func checkHomeserver(s string) error {
 	}
 	return refusal{fmt.Sprintf(`%s is no kind of homeserver: only "embedded" is`, quote(s)), nearest(s, []string{"embedded"})}
 }
+
+// unixScheme begins the address of a Unix socket.
+const unixScheme = "unix:"
+
+// maxSocketPath is the longest path of a socket in bytes, on every system.
+const maxSocketPath = 103
+
+func checkPrivateAddress(s string) error {
+	path, ok := strings.CutPrefix(s, unixScheme)
+	switch {
+	case !ok || path == "":
+		return refuse("%s is no Unix socket: write unix:/run/keymaker/admin.sock", quote(s))
+	case len(path) > maxSocketPath:
+		return refuse("%s is too long: the path of a socket has at most %d bytes", quote(s), maxSocketPath)
+	}
+	return nil
+}

@@ -8,6 +8,7 @@ package config
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 
 	"keymaker/internal/secret"
@@ -25,6 +26,7 @@ type Config struct {
 	WellKnown         WellKnown
 	Database          Database
 	Homeserver        Homeserver
+	Private           Private
 	IdentityProviders []IdentityProvider
 	OIDCClients       []OIDCClient
 	Branding          templates.Branding
@@ -73,6 +75,14 @@ type Homeserver struct {
 	Endpoint string
 	Secret   secret.Text // what the homeserver presents at introspection; "" = it may not ask
 }
+
+// Private is [global.private].
+type Private struct {
+	Address string // unix:PATH; "" = administrators work on the database alone
+}
+
+// Socket is the path of the socket; "" for none.
+func (p Private) Socket() string { return strings.TrimPrefix(p.Address, unixScheme) }
 
 // IdentityProvider is one [[global.identity_provider]].
 type IdentityProvider struct {

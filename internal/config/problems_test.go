@@ -80,6 +80,8 @@ func TestImpossibleValuesOfTheServer(t *testing.T) {
 		{"PostgreSQL without a secret file", good + "[global.database]\nurl = \"postgres://u:hunter2@h/d\"", `k.toml:4: global.secret_file: is missing: with PostgreSQL it must name a file with 32 random bytes`},
 		{"Synapse", good + "[global.homeserver]\nkind = \"synapse\"", `k.toml:4: global.homeserver.kind: "synapse" is not yet supported, only "embedded" is`},
 		{"an unknown kind of homeserver", good + "[global.homeserver]\nkind = \"embeddedd\"", `k.toml:4: global.homeserver.kind: "embeddedd" is no kind of homeserver: only "embedded" is (did you mean "embedded"?)`},
+		{"administrators on a network", good + "[global.private]\naddress = \"127.0.0.1:9000\"", `k.toml:4: global.private.address: "127.0.0.1:9000" is no Unix socket: write unix:/run/keymaker/admin.sock`},
+		{"administrators on a socket without a path", good + "[global.private]\naddress = \"unix:\"", `k.toml:4: global.private.address: "unix:" is no Unix socket: write unix:/run/keymaker/admin.sock`},
 		{"a homeserver nowhere", good + "[global.homeserver]\nendpoint = \"localhost:8008\"", `k.toml:4: global.homeserver.endpoint: is not a URL: write it like https://matrix.example.com`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

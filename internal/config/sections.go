@@ -17,6 +17,7 @@ var whole = section{sections: []section{{
 		{key: "well_known", doc: "Where clients find this server.", options: wellKnownOptions},
 		{key: "database", doc: "Where everything is stored.", options: databaseOptions},
 		{key: "homeserver", doc: "The Matrix homeserver that the tokens are for.", options: homeserverOptions, check: checkEndpoint},
+		{key: "private", doc: "Where administrators ask the server that runs. See admin.md.", options: privateOptions},
 		{
 			key:     "identity_provider",
 			doc:     "Where people prove who they are: one such block for each identity provider.",
@@ -235,6 +236,15 @@ var databaseOptions = []option{
 		key: "url_file", inline: "url", sample: "/etc/keymaker/database_url",
 		takes: secretFile(func(d *draft) *secret.Text { return &d.config.Database.URL }, checkDatabase),
 		doc:   "The same, read from a file.",
+	},
+}
+
+var privateOptions = []option{
+	{
+		key: "address", sample: "unix:/run/keymaker/admin.sock",
+		takes: text(func(d *draft) *string { return &d.config.Private.Address }, checkPrivateAddress),
+		doc: "unix:PATH, a socket that only the user can open that the server runs as; it asks nobody who they are, and so listens on no network. " +
+			"Without it, administrators work on the database itself.",
 	},
 }
 

@@ -40,6 +40,7 @@ type Server struct {
 	provider *provider.Provider
 	jobs     *jobs.Runner
 	handler  *handlers.Server
+	clock    clock.Clock
 	log      *slog.Logger
 }
 
@@ -68,7 +69,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	s := &Server{config: o.Config, store: db, log: o.Logger}
+	s := &Server{config: o.Config, store: db, clock: o.Clock, log: o.Logger}
 	if s.handler, err = s.assemble(ctx, o, sealer); err != nil {
 		if errors.Is(err, secret.ErrSealed) {
 			err = fmt.Errorf("secret_file %s is not the one that the database was sealed with: %w", filepath.Clean(o.Config.SecretFile), err)
