@@ -90,7 +90,7 @@ func TestAccountLoginHint(t *testing.T) {
 	link := func(hint string) string {
 		return sessionsLink + "&" + url.Values{"org.matrix.msc4198.login_hint": {hint}}.Encode()
 	}
-	t.Run("H-11: a link for somebody else offers to switch, and to stay", func(t *testing.T) {
+	t.Run("C-52 H-11: a link for somebody else offers to switch, and to stay", func(t *testing.T) {
 		b := b.For(t)
 		p := b.Visit(link("mxid:@bob:example.org"))
 		expectPage(t, p, http.StatusOK, "This link is meant for @bob:example.org, but you are signed in as @alice:example.org.")

@@ -173,8 +173,8 @@ The level is that of the cited text (MUST, SHOULD, MAY); PRACT where no text
 asks but a client or homeserver in use breaks without it; REC is recommended;
 OURS was decided by this project; UNSTABLE is an open proposal. A reason may
 stand only in the place of a REC, MAY or UNSTABLE item, of one that the
-homeserver serves, and of one that is due with the account pages or
-cross-signing.
+homeserver serves, and of one that is due with a homeserver that is another
+program.
 
 `
 

@@ -13,9 +13,9 @@ const ReasonsPath = "testdata/conformance/reasons.tsv"
 
 const reasonsHeader = "id\treason"
 
-// due are the items of other sections that wait, for cross-signing, the account
-// pages or Synapse as the homeserver, as a whole or in part.
-var due = []string{"C-39", "C-52", "C-63", "C-65", "C-66", "E-05", "F-12"}
+// due are the items that wait for a homeserver that is another program, or for
+// notices by e-mail, as a whole or in part.
+var due = []string{"F-12", "J-23"}
 
 // Reasons reads why items have no case, by their ids. The error names every
 // line that is not well-formed, is out of order, or is for an item that must
@@ -67,9 +67,7 @@ func (i Item) mayWait() bool {
 
 // isDue says whether the item waits for a later part of the server. What of it
 // holds before has cases, beside the reason.
-func (i Item) isDue() bool {
-	return i.Section() == "H" || i.Section() == "J" || slices.Contains(due, i.ID)
-}
+func (i Item) isDue() bool { return slices.Contains(due, i.ID) }
 
 // Section is the letter that the item's id begins with.
 func (i Item) Section() string { return i.ID[:1] }
