@@ -53,7 +53,7 @@ func (s *Server) showLinks(w http.ResponseWriter, r *http.Request, v visit) {
 		page.Links = append(page.Links, shown)
 	}
 	for _, p := range s.Upstreams {
-		page.Others = append(page.Others, templates.Provider{Name: p.Config().Name, URL: accountURL(actionLinks, fieldLink, p.ID())})
+		page.Others = append(page.Others, s.choice(r, p.Config(), accountURL(actionLinks, fieldLink, p.ID())))
 	}
 	s.show(w, r, http.StatusOK, page)
 }
@@ -138,8 +138,5 @@ func (s *Server) proving(w http.ResponseWriter, r *http.Request, d proofDemand) 
 		return false, nil, true, nil
 	}
 	linked, err := s.linkedProviders(r.Context(), d.Localpart)
-	for _, p := range linked {
-		ways = append(ways, templates.Provider{Name: p.Config().Name, URL: d.Return + "&" + url.Values{fieldProvider: {p.ID()}}.Encode()})
-	}
-	return false, ways, false, err
+	return false, s.proofWays(r, d, linked), false, err
 }

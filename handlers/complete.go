@@ -137,12 +137,15 @@ const fieldSwitch = "switch"
 
 // asAnother is where a sign-in begins for a person who has another account: at
 // the same path as it does for anybody.
-func asAnother(start string) string {
+func asAnother(start string) string { return also(start, fieldSwitch, "1") }
+
+// also is an address with one more parameter.
+func also(address, name, value string) string {
 	separator := "?"
-	if strings.Contains(start, "?") {
+	if strings.Contains(address, "?") {
 		separator = "&"
 	}
-	return start + separator + fieldSwitch + "=1"
+	return address + separator + url.Values{name: {value}}.Encode()
 }
 
 // startURL is where the sign-in at a provider begins for a request.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 	"slices"
 
 	"keymaker/store"
@@ -84,18 +83,20 @@ func (s *Server) linkedProviders(ctx context.Context, localpart string) ([]*upst
 
 // chooseProof lets a person choose at which of their providers to sign in.
 func (s *Server) chooseProof(w http.ResponseWriter, r *http.Request, d proofDemand, linked []*upstream.Provider) {
-	back, err := url.Parse(d.Return)
-	if err != nil || len(linked) == 0 {
-		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonUnknownProvider}, err)
+	if len(linked) == 0 {
+		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonUnknownProvider}, nil)
 		return
 	}
-	var page templates.ChooseProvider
+	s.show(w, r, http.StatusOK, templates.ChooseProvider{Providers: s.proofWays(r, d, linked)})
+}
+
+// proofWays are the providers at which a person can prove what is demanded.
+func (s *Server) proofWays(r *http.Request, d proofDemand, linked []*upstream.Provider) []templates.Provider {
+	var ways []templates.Provider
 	for _, p := range linked {
-		query := back.Query()
-		query.Set(fieldProvider, p.ID())
-		page.Providers = append(page.Providers, templates.Provider{Name: p.Config().Name, URL: back.Path + "?" + query.Encode()})
+		ways = append(ways, s.choice(r, p.Config(), also(d.Return, fieldProvider, p.ID())))
 	}
-	s.show(w, r, http.StatusOK, page)
+	return ways
 }
 
 // finishProof keeps the proof of a person who has come back from the provider.
