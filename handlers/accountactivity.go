@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"net/http"
-	"strconv"
 
 	"keymaker/provider"
 	"keymaker/store"
@@ -20,8 +19,7 @@ const (
 
 // showActivity lists what happened to the account, newest first.
 func (s *Server) showActivity(w http.ResponseWriter, r *http.Request, v visit) {
-	number, _ := strconv.Atoi(v.query.Get(fieldPage))
-	number = min(max(number, 0), maxEventPages)
+	number := v.page(maxEventPages)
 	from := number * eventsPerPage
 	events, err := s.Account.AuditEvents(r.Context(), v.login.Localpart, from+eventsPerPage+1)
 	if err != nil {
@@ -29,12 +27,7 @@ func (s *Server) showActivity(w http.ResponseWriter, r *http.Request, v visit) {
 		return
 	}
 	page := templates.AccountActivity{AccountFrame: s.frame(v, templates.SectionActivity)}
-	if number > 0 {
-		page.Previous = accountURL(actionActivity, fieldPage, strconv.Itoa(number-1))
-	}
-	if len(events) > from+eventsPerPage && number < maxEventPages {
-		page.Next = accountURL(actionActivity, fieldPage, strconv.Itoa(number+1))
-	}
+	page.Previous, page.Next = turns(actionActivity, number, len(events) > from+eventsPerPage && number < maxEventPages)
 	events = events[min(from, len(events)):min(from+eventsPerPage, len(events))]
 	if page.Events, err = s.inWords(r, v, events); err != nil {
 		s.trouble(w, r, err)
@@ -49,19 +42,18 @@ func (s *Server) inWords(r *http.Request, v visit, events []store.Event) ([]temp
 	if err != nil {
 		return nil, err
 	}
-	apps := map[string]app{"": {}}
+	apps := s.apps(r)
 	told := make([]templates.ActivityEvent, 0, len(events))
 	for _, e := range events {
 		line := templates.ActivityEvent{Action: e.Action, Actor: e.Actor, Reason: e.Reason, At: e.At, Device: e.DeviceID}
 		if p := s.providerByID(e.Reason); p != nil {
 			line.Provider = p.Config().Name
 		}
-		if _, ok := apps[e.ClientID]; !ok {
-			if apps[e.ClientID], err = s.app(r.Context(), s.languages(r), e.ClientID); err != nil {
-				return nil, err
-			}
+		client, err := apps(e.ClientID)
+		if err != nil {
+			return nil, err
 		}
-		line.App = apps[e.ClientID].name
+		line.App = client.name
 		for _, p := range places {
 			if p.DeviceID != "" && p.DeviceID == e.DeviceID && p.Name != "" {
 				line.Device = p.Name

@@ -34,7 +34,7 @@ type app struct{ name, host string }
 // places are all that a person has: their sessions, and the devices that have
 // none any more, the last used first.
 func (s *Server) places(r *http.Request, v visit) ([]place, error) {
-	ctx, lang := r.Context(), s.languages(r)
+	ctx := r.Context()
 	live, err := s.Account.LiveSessions(ctx, v.login.Localpart)
 	if err != nil {
 		return nil, err
@@ -43,14 +43,14 @@ func (s *Server) places(r *http.Request, v visit) ([]place, error) {
 	if err != nil {
 		return nil, err
 	}
-	apps := map[string]app{"": {}}
+	apps := s.apps(r)
 	places := make([]place, 0, len(live)+len(idle))
 	for _, l := range live {
 		p := place{session: l.ID, Place: templates.Place{Name: l.DeviceName, DeviceID: l.DeviceID, Provider: s.providerName(l.Login.ProviderID),
 			OIDC: l.Kind == store.OAuth && l.DeviceID != "", FirstSeenAt: l.StartedAt,
 			ThisBrowser: l.Login.BrowserHash != "" && l.Login.BrowserHash == browserHash(v.browser)}}
 		p.LastSeenAt, p.Address = l.LastUse()
-		if places, err = s.addPlace(ctx, lang, places, p, apps, l.ClientID); err != nil {
+		if places, err = s.addPlace(places, p, apps, l.ClientID); err != nil {
 			return nil, err
 		}
 	}
@@ -60,7 +60,7 @@ func (s *Server) places(r *http.Request, v visit) ([]place, error) {
 		if d.ProviderID != "" {
 			p.Provider = s.providerName(d.ProviderID)
 		}
-		if places, err = s.addPlace(ctx, lang, places, p, apps, d.ClientID); err != nil {
+		if places, err = s.addPlace(places, p, apps, d.ClientID); err != nil {
 			return nil, err
 		}
 	}
@@ -68,16 +68,11 @@ func (s *Server) places(r *http.Request, v visit) ([]place, error) {
 	return places, nil
 }
 
-// addPlace fills in what sessions and devices have in common. Each client is
-// read once.
-func (s *Server) addPlace(ctx context.Context, lang []language.Tag, places []place, p place, apps map[string]app, clientID string) ([]place, error) {
-	known, ok := apps[clientID]
-	if !ok {
-		var err error
-		if known, err = s.app(ctx, lang, clientID); err != nil {
-			return nil, err
-		}
-		apps[clientID] = known
+// addPlace fills in what sessions and devices have in common.
+func (s *Server) addPlace(places []place, p place, apps func(clientID string) (app, error), clientID string) ([]place, error) {
+	known, err := apps(clientID)
+	if err != nil {
+		return nil, err
 	}
 	p.App, p.Host = known.name, known.host
 	p.Stale = s.Clock.Now().Sub(p.LastSeenAt) > staleAfter
@@ -87,6 +82,22 @@ func (s *Server) addPlace(ctx context.Context, lang []language.Tag, places []pla
 	}
 	p.Key, p.URL, p.End = name+"="+id, accountURL(provider.ActionDeviceView, name, id), accountURL(provider.ActionDelete, name, id)
 	return append(places, p), nil
+}
+
+// apps tells what the clients of one page are called, and reads each of them
+// once. Of no client it knows nothing.
+func (s *Server) apps(r *http.Request) func(clientID string) (app, error) {
+	lang, known := s.languages(r), map[string]app{"": {}}
+	return func(clientID string) (app, error) {
+		if a, ok := known[clientID]; ok {
+			return a, nil
+		}
+		a, err := s.app(r.Context(), lang, clientID)
+		if err == nil {
+			known[clientID] = a
+		}
+		return a, err
+	}
 }
 
 // app is what a person is told a client is called: its name, or else the host it

@@ -17,7 +17,6 @@ const (
 	fieldSession = "session_id"
 	// fieldOthers asks about everything but this browser.
 	fieldOthers = "others"
-	fieldPage   = "page"
 
 	// placesPerPage keeps a page small.
 	placesPerPage = 20
@@ -43,15 +42,9 @@ func (s *Server) listSessions(w http.ResponseWriter, r *http.Request, v visit, s
 			page.OthersURL = accountURL(provider.ActionDelete, fieldOthers, "1")
 		}
 	}
-	number, _ := strconv.Atoi(v.query.Get(fieldPage))
 	last := max(0, (len(places)-1)/placesPerPage)
-	number = min(max(number, 0), last)
-	if number > 0 {
-		page.Previous = accountURL(provider.ActionDevicesList, fieldPage, strconv.Itoa(number-1))
-	}
-	if number < last {
-		page.Next = accountURL(provider.ActionDevicesList, fieldPage, strconv.Itoa(number+1))
-	}
+	number := v.page(last)
+	page.Previous, page.Next = turns(provider.ActionDevicesList, number, number < last)
 	for _, p := range places[number*placesPerPage : min(len(places), (number+1)*placesPerPage)] {
 		page.Places = append(page.Places, p.Place)
 	}
