@@ -170,6 +170,18 @@ func TestWhatReplacesNoKeys(t *testing.T) {
 		expectStages(t, others.replace(e, nil), "m.oauth", resetStage, "m.login.sso")
 		harness.ExpectJSON(t, r.replace(e, nil), http.StatusOK)
 	})
+	t.Run("J-20: the approval of an administrator is one of one device, and good once", func(t *testing.T) {
+		e := e.For(t)
+		r.other = e2ekeystest.NewIdentity(t, aliceID)
+		expectStages(t, r.replace(e, nil), "m.oauth", resetStage, "m.login.sso")
+		if _, err := e.Server.Store().AllowReset(t.Context(), "alice", waits(e, "alice", "PHONE").session); err != nil {
+			t.Fatal(err)
+		}
+		expectStages(t, others.replace(e, nil), "m.oauth", resetStage, "m.login.sso")
+		harness.ExpectJSON(t, r.replace(e, nil), http.StatusOK)
+		r.other = e2ekeystest.NewIdentity(t, aliceID)
+		expectStages(t, r.replace(e, nil), "m.oauth", resetStage, "m.login.sso")
+	})
 	t.Run("J-20: after ten minutes an approval is over", func(t *testing.T) {
 		e := e.For(t)
 		r.other = e2ekeystest.NewIdentity(t, aliceID)

@@ -86,8 +86,15 @@ func TestUnlink(t *testing.T) {
 		f.must(f.SignInBrowser(f.ctx, "by the first", alice, later))
 		f.must(f.SignInBrowser(f.ctx, "by the second", second, later))
 		f.must(f.AddLoginToken(f.ctx, "token", alice, later))
+		waits := func(l store.Login) string {
+			id, err := f.Begin(f.ctx, "browser", store.AuthorizationRequest{Kind: store.RequestSSO, Params: []byte("{}"), ExpiresAt: later})
+			f.must(err)
+			f.must(f.SignedIn(f.ctx, "browser", id, l))
+			return id
+		}
+		byFirst, bySecond := waits(alice), waits(second)
 		f.start(alice, "D1", "c1")
-		f.want("somebody else's", f.Unlink(f.ctx, "bob", first), store.ErrNotFound)
+		f.want("somebody else's", f.Unlink(f.ctx, "bob", first, store.Unlinking{Actor: store.ActorUser}), store.ErrNotFound)
 		f.must(f.UnlinkProven(f.ctx, k, first))
 		_, err := f.LinkedUser(f.ctx, first.ProviderID, first.Issuer, first.Subject)
 		f.want("the link", err, store.ErrNotFound)
@@ -97,12 +104,36 @@ func TestUnlink(t *testing.T) {
 		f.want("another browser", err, nil)
 		_, err = f.LoginToken(f.ctx, "token")
 		f.want("a login on its way", err, store.ErrNotFound)
+		_, err = f.Request(f.ctx, "browser", byFirst)
+		f.want("a sign-in that waits for an approval", err, store.ErrNotFound)
+		_, err = f.Request(f.ctx, "browser", bySecond)
+		f.want("one that began with the other", err, nil)
 		if got := f.live("alice"); len(got) != 1 {
 			f.t.Errorf("the live sessions are of %q", got)
 		}
 		f.want("the proof again", f.UnlinkProven(f.ctx, k, first), store.ErrNotFound)
 		events, err := f.AuditEvents(f.ctx, "alice", 1)
 		if err != nil || events[0].Action != store.ActionUserUnlinked || events[0].Reason != "idp" {
+			f.t.Errorf("the newest event is %+v, error %v", events, err)
+		}
+	})
+}
+
+func TestUnlinkByAdmin(t *testing.T) {
+	each(t, func(f *fixture) {
+		alice := f.login("alice")
+		only := store.UpstreamLink{ProviderID: alice.ProviderID, Issuer: alice.UpstreamIssuer, Subject: alice.UpstreamSubject}
+		f.must(f.SignInBrowser(f.ctx, "cookie", alice, f.clock.Now().Add(time.Hour)))
+		f.want("the only link", f.Unlink(f.ctx, "alice", only, store.Unlinking{Actor: store.ActorAdmin}), store.ErrLastLink)
+		_, err := f.BrowserSession(f.ctx, "cookie")
+		f.want("the browser, when nothing was unlinked", err, nil)
+		f.must(f.Unlink(f.ctx, "alice", only, store.Unlinking{Actor: store.ActorAdmin, Last: true}))
+		links, err := f.UpstreamLinks(f.ctx, "alice")
+		if err != nil || len(links) != 0 {
+			f.t.Errorf("the links are %+v, error %v", links, err)
+		}
+		events, err := f.AuditEvents(f.ctx, "alice", 1)
+		if err != nil || events[0].Action != store.ActionUserUnlinked || events[0].Actor != store.ActorAdmin || events[0].Reason != "idp" {
 			f.t.Errorf("the newest event is %+v, error %v", events, err)
 		}
 	})

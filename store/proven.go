@@ -25,7 +25,7 @@ func (s *Store) UnlinkProven(ctx context.Context, k ProofKey, l UpstreamLink) er
 		if _, err := s.TakeProof(ctx, k); err != nil {
 			return err
 		}
-		return s.Unlink(ctx, k.Localpart, l)
+		return s.Unlink(ctx, k.Localpart, l, Unlinking{Actor: ActorUser})
 	})
 }
 

@@ -131,15 +131,49 @@ func (s *Store) ApproveReset(ctx context.Context, k ProofKey, x UIASession) erro
 		if err := s.ownSession(ctx, k.Localpart, x.SessionID); err != nil {
 			return err
 		}
-		row := resetApprovalRow{SessionID: x.SessionID, Localpart: k.Localpart, ApprovedAt: s.now(), ExpiresAt: s.clock.Now().Add(resetLife).UnixMilli()}
-		err = s.write(ctx).Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "session_id"}},
-			DoUpdates: clause.AssignmentColumns([]string{"approved_at", "expires_at"})}).Create(&row).Error
-		if err != nil {
-			return fault("approve a reset", err)
-		}
-		return s.Record(ctx, Event{Action: ActionResetApproved, Localpart: k.Localpart, DeviceID: x.DeviceID, SessionID: x.SessionID,
-			ClientID: x.ClientID, Actor: ActorUser, Reason: proof.ProviderID})
+		_, err = s.approveReset(ctx, Event{Localpart: k.Localpart, DeviceID: x.DeviceID, SessionID: x.SessionID, ClientID: x.ClientID, Actor: ActorUser,
+			Reason: proof.ProviderID})
+		return err
 	})
+}
+
+// AllowReset is ApproveReset without a proof, by an administrator who knows who
+// the person is, and returns until when the keys can be replaced. It is for the
+// session of an OIDC device alone. ErrNotFound: the user has no such session
+// that lives; ErrConflict: the account is locked or deactivated.
+func (s *Store) AllowReset(ctx context.Context, localpart, sessionID string) (until time.Time, err error) {
+	err = s.InTx(ctx, func(ctx context.Context) error {
+		user, err := s.User(ctx, localpart)
+		if err != nil {
+			return err
+		}
+		if user.Account.Locked || user.Account.Deactivated {
+			return fmt.Errorf("allow a reset: %w", ErrConflict)
+		}
+		var row sessionRow
+		err = s.write(ctx).Where("id = ? AND localpart = ? AND kind = ? AND device_id IS NOT NULL AND ended_at IS NULL", sessionID, localpart, string(OAuth)).Take(&row).Error
+		if err != nil {
+			return fault("allow a reset", err)
+		}
+		until, err = s.approveReset(ctx, Event{Localpart: localpart, DeviceID: deref(row.DeviceID), SessionID: row.ID, ClientID: deref(row.ClientID), Actor: ActorAdmin,
+			Reason: row.Login.ProviderID})
+		return err
+	})
+	return until, err
+}
+
+// approveReset gives the session of an event an approval, in place of one that
+// it may have, and records who approved.
+func (s *Store) approveReset(ctx context.Context, e Event) (until time.Time, err error) {
+	until = s.clock.Now().Add(resetLife)
+	row := resetApprovalRow{SessionID: e.SessionID, Localpart: e.Localpart, ApprovedAt: s.now(), ExpiresAt: until.UnixMilli()}
+	err = s.write(ctx).Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "session_id"}},
+		DoUpdates: clause.AssignmentColumns([]string{"approved_at", "expires_at"})}).Create(&row).Error
+	if err != nil {
+		return until, fault("approve a reset", err)
+	}
+	e.Action = ActionResetApproved
+	return until, s.Record(ctx, e)
 }
 
 // ResetApproved tells whether a session may replace the cross-signing keys of

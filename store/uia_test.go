@@ -126,6 +126,81 @@ func TestResetApprovalIsUsedOnce(t *testing.T) {
 	})
 }
 
+func TestAllowReset(t *testing.T) {
+	each(t, func(f *fixture) {
+		_, x := f.waiting(f.login("alice"), "D1")
+		until, err := f.AllowReset(f.ctx, "alice", x.SessionID)
+		f.must(err)
+		if want := f.clock.Now().Add(10 * time.Minute); !until.Equal(want) {
+			f.t.Errorf("it is good until %s, want %s", until, want)
+		}
+		events, err := f.AuditEvents(f.ctx, "alice", 1)
+		f.must(err)
+		if e := events[0]; e.Action != store.ActionResetApproved || e.DeviceID != "D1" || e.SessionID != x.SessionID || e.ClientID != x.ClientID ||
+			e.Actor != store.ActorAdmin || e.Reason != x.Login.ProviderID {
+			f.t.Errorf("the newest event is %+v", e)
+		}
+		f.want("take", f.TakeResetApproval(f.ctx, "alice", x.SessionID), nil)
+		f.want("take once more", f.TakeResetApproval(f.ctx, "alice", x.SessionID), store.ErrNotFound)
+		for range 2 { // the later one counts
+			_, err = f.AllowReset(f.ctx, "alice", x.SessionID)
+			f.must(err)
+			f.clock.Advance(9 * time.Minute)
+		}
+		f.want("take the later one", f.TakeResetApproval(f.ctx, "alice", x.SessionID), nil)
+		_, err = f.AllowReset(f.ctx, "alice", x.SessionID)
+		f.must(err)
+		f.clock.Advance(10 * time.Minute)
+		f.want("take one that is over", f.TakeResetApproval(f.ctx, "alice", x.SessionID), store.ErrNotFound)
+	})
+}
+
+func TestAllowResetRefuses(t *testing.T) {
+	tests := []struct {
+		name string
+		ask  func(f *fixture, x store.UIASession) (localpart, session string)
+		want error
+	}{
+		{"nobody", func(_ *fixture, x store.UIASession) (string, string) { return "nobody", x.SessionID }, store.ErrNotFound},
+		{"another user", func(f *fixture, x store.UIASession) (string, string) { f.login("bob"); return "bob", x.SessionID }, store.ErrNotFound},
+		{"no session", func(*fixture, store.UIASession) (string, string) { return "alice", "none" }, store.ErrNotFound},
+		{"a session that has ended", func(f *fixture, x store.UIASession) (string, string) {
+			f.must(f.EndSession(f.ctx, x.SessionID, store.End{Reason: store.EndLogout, Actor: store.ActorClient}))
+			return "alice", x.SessionID
+		}, store.ErrNotFound},
+		{"a session without a device", func(f *fixture, x store.UIASession) (string, string) {
+			return "alice", f.start(x.Login, "", x.ClientID).ID
+		}, store.ErrNotFound},
+		{"a legacy session", func(f *fixture, x store.UIASession) (string, string) {
+			f.must(f.StartSession(f.ctx, store.NewSession{Session: store.Session{ID: "legacy", DeviceID: "OLD", Kind: store.Legacy, Login: x.Login}}))
+			return "alice", "legacy"
+		}, store.ErrNotFound},
+		{"a locked account", func(f *fixture, x store.UIASession) (string, string) {
+			_, err := f.LockUser(f.ctx, "alice")
+			f.must(err)
+			return "alice", x.SessionID
+		}, store.ErrConflict},
+		{"a closed account", func(f *fixture, x store.UIASession) (string, string) {
+			_, err := f.DeactivateUser(f.ctx, "alice")
+			f.must(err)
+			return "alice", x.SessionID
+		}, store.ErrConflict},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			each(t, func(f *fixture) {
+				_, x := f.waiting(f.login("alice"), "D1")
+				localpart, session := tt.ask(f, x)
+				_, err := f.AllowReset(f.ctx, localpart, session)
+				f.want("allow", err, tt.want)
+				if approved, err := f.ResetApproved(f.ctx, "alice", x.SessionID); err != nil || approved {
+					f.t.Errorf("approved %t, error %v", approved, err)
+				}
+			})
+		})
+	}
+}
+
 func TestWhatApprovesNoReset(t *testing.T) {
 	tests := []struct {
 		name string

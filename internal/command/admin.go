@@ -98,11 +98,11 @@ func usage(err error) error {
 	return err
 }
 
-// confirm asks before something is destroyed. Where nobody can be asked it is
-// not.
+// confirm asks before something is destroyed, or can be. Where nobody can be
+// asked it is not.
 func (a *administration) confirm(question string) error {
 	if !a.streams.Terminal {
-		return errors.New("this destroys something, and nobody is at a terminal to confirm it: nothing was changed; --yes confirms without being asked")
+		return errors.New("this has to be confirmed, and nobody is at a terminal: nothing was changed; --yes confirms without being asked")
 	}
 	answer, err := ask(a.streams, question+" Type yes to go on: ")
 	if err != nil {

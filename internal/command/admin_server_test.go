@@ -94,7 +94,8 @@ func TestAdminThroughTheServer(t *testing.T) {
 		if status, _, errs := administer("", "user", "end-sessions", "alice", "--server"); status != 1 || !strings.Contains(errs, "nothing was changed") {
 			t.Errorf("exit status %d: %s", status, errs)
 		}
-		for _, line := range []string{"user end-sessions alice --yes", "user lock bob", "user set-displayname bob Bobby", "query oauth associate kc1 sub=9 bob", "query oauth delete 01SESSION3 --yes"} {
+		for _, line := range []string{"user end-sessions alice --yes", "user lock bob", "user set-displayname bob Bobby", "user allow-reset eve --yes",
+			"user unlink eve --provider old --last --yes", "query oauth associate kc1 sub=9 bob", "query oauth delete 01SESSION3 --yes"} {
 			if status, _, errs := administer("", append(strings.Fields(line), "--server")...); status != 0 {
 				t.Errorf("%s: exit status %d: %s", line, status, errs)
 			}
@@ -105,7 +106,8 @@ func TestAdminThroughTheServer(t *testing.T) {
 		if out := query(t, "list-devices"); strings.Contains(out, "ALICEPHONE") || strings.Contains(out, "EVE/PHONE") {
 			t.Errorf("the devices are:\n%s", out)
 		}
-		if _, out, _ := administer("", "audit", "--server"); strings.Count(out, "ended_by_admin") < 2 || !strings.Contains(out, "user_associated") {
+		if _, out, _ := administer("", "audit", "--server"); strings.Count(out, "ended_by_admin") < 2 || !strings.Contains(out, "user_associated") ||
+			!strings.Contains(out, "reset_approved") || !strings.Contains(out, "user_unlinked") {
 			t.Errorf("the audit log is:\n%s", out)
 		}
 	})

@@ -14,7 +14,7 @@ import (
 )
 
 // withAlice makes the database of the configuration in the current folder, with
-// a user alice.
+// a user alice, who signs in with two identities.
 func withAlice(t *testing.T) {
 	t.Helper()
 	s, err := store.Open(t.Context(), store.Options{URL: "sqlite:keymaker.db", ServerName: "example.com", Clock: clock.System{}, Logger: slog.New(slog.DiscardHandler)})
@@ -24,6 +24,9 @@ func withAlice(t *testing.T) {
 	_, err = s.Link(t.Context(), store.NewLink{ProviderID: "keymaker", Issuer: "https://sso.example.com", Subject: "1234", Localpart: "alice",
 		CreateUser: true, DisplayName: "Alice\x1b[2J", Email: "alice@example.com"})
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AddLink(t.Context(), store.NewLink{ProviderID: "keymaker", Issuer: "https://sso.example.com", Subject: "7788", Localpart: "alice"}); err != nil {
 		t.Fatal(err)
 	}
 	login := store.Login{Localpart: "alice", ProviderID: "keymaker", UpstreamIssuer: "https://sso.example.com", UpstreamSubject: "1234"}
@@ -106,7 +109,7 @@ func TestAdminUserShow(t *testing.T) {
 		if _, out, errs := administer("", "user", "show", "alice", "--json"); json.Unmarshal([]byte(out), &shown) != nil {
 			t.Fatalf("no JSON: %s%s", out, errs)
 		}
-		if shown.UserID != "@alice:example.com" || shown.State["locked"] || len(shown.Identities) != 1 || len(shown.Sessions) != 1 ||
+		if shown.UserID != "@alice:example.com" || shown.State["locked"] || len(shown.Identities) != 2 || len(shown.Sessions) != 1 ||
 			shown.Sessions[0]["session_id"] != "SESSION" || len(shown.Devices) != 1 || shown.Devices[0].OIDC == nil || !*shown.Devices[0].OIDC {
 			t.Errorf("shown is %+v", shown)
 		}
@@ -163,7 +166,7 @@ func TestAdminAudit(t *testing.T) {
 		if _, out, errs := administer("", "audit", "--json"); json.Unmarshal([]byte(out), &events) != nil {
 			t.Fatalf("no JSON: %s%s", out, errs)
 		}
-		if len(events) != 4 || events[0]["action"] != "user_locked" || events[0]["user_id"] != "@alice:example.com" || events[0]["actor"] != "admin" {
+		if len(events) != 5 || events[0]["action"] != "user_locked" || events[0]["user_id"] != "@alice:example.com" || events[0]["actor"] != "admin" {
 			t.Errorf("the events are %v", events)
 		}
 	})

@@ -18,6 +18,8 @@ type AdminUserCommand struct {
 	Reactivate  AdminUserReactivateCommand  `cmd:"" help:"Open a closed account again. Its sessions and devices do not come back."`
 	EndSessions AdminUserEndSessionsCommand `cmd:"" name:"end-sessions" help:"Log a user out everywhere. They can log in again."`
 
+	AllowReset     AdminUserAllowResetCommand     `cmd:"" name:"allow-reset" help:"Let a device replace the encryption keys of its user once, within ten minutes, for a person who cannot approve it."`
+	Unlink         AdminUserUnlinkCommand         `cmd:"" help:"Take one linked identity from a user. Their sessions go on."`
 	SetDisplayName AdminUserSetDisplayNameCommand `cmd:"" name:"set-displayname" help:"Change the name by which others know a user."`
 }
 
@@ -26,7 +28,8 @@ type account struct {
 	User string `arg:"" help:"The user: alice, or @alice:example.com."`
 }
 
-// confirmed is a command about an account that destroys something.
+// confirmed is a command about an account that destroys something, or lets
+// somebody do it.
 type confirmed struct {
 	account `embed:""`
 
