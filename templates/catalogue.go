@@ -4,8 +4,10 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/nicksnyder/go-i18n/v2/i18n"
 	"github.com/pelletier/go-toml/v2"
@@ -19,11 +21,12 @@ var messageFiles embed.FS
 // values of a message while it is put together. Messages contain none of them.
 const placeholder = '\uE000'
 
-// catalogue holds the messages in every language.
+// catalogue holds the messages in every language. Those of a language are read
+// when they are needed first.
 type catalogue struct {
 	tags    []language.Tag // English first: it is the fallback
 	matcher language.Matcher
-	byTag   map[language.Tag]*i18n.Localizer
+	byTag   map[language.Tag]func() (*i18n.Localizer, error)
 }
 
 // part is a piece of a message: words of the message itself, or a value that
@@ -33,28 +36,37 @@ type part struct {
 	Value bool
 }
 
-// loadCatalogue reads messages/<language>.toml.
-func loadCatalogue() (*catalogue, error) {
+// openCatalogue finds messages/<language>.toml.
+func openCatalogue() (*catalogue, error) {
 	names, err := fs.Glob(messageFiles, "messages/*.toml")
 	if err != nil {
 		return nil, err
 	}
-	bundle := i18n.NewBundle(language.English)
-	bundle.RegisterUnmarshalFunc("toml", toml.Unmarshal)
+	c := &catalogue{byTag: map[language.Tag]func() (*i18n.Localizer, error){}}
 	for _, name := range names {
-		if _, err := bundle.LoadMessageFileFS(messageFiles, name); err != nil {
-			return nil, fmt.Errorf("read %s: %w", name, err)
+		tag, err := language.Parse(strings.TrimSuffix(path.Base(name), ".toml"))
+		if err != nil {
+			return nil, fmt.Errorf("name of %s: %w", name, err)
 		}
+		if tag == language.English {
+			c.tags = slices.Insert(c.tags, 0, tag)
+		} else {
+			c.tags = append(c.tags, tag)
+		}
+		c.byTag[tag] = sync.OnceValues(func() (*i18n.Localizer, error) { return loadMessages(tag, name) })
 	}
-	c := &catalogue{
-		tags:    bundle.LanguageTags(),
-		matcher: language.NewMatcher(bundle.LanguageTags()),
-		byTag:   map[language.Tag]*i18n.Localizer{},
-	}
-	for _, tag := range c.tags {
-		c.byTag[tag] = i18n.NewLocalizer(bundle, tag.String())
-	}
+	c.matcher = language.NewMatcher(c.tags)
 	return c, nil
+}
+
+// loadMessages reads the messages in one language.
+func loadMessages(tag language.Tag, name string) (*i18n.Localizer, error) {
+	bundle := i18n.NewBundle(tag)
+	bundle.RegisterUnmarshalFunc("toml", toml.Unmarshal)
+	if _, err := bundle.LoadMessageFileFS(messageFiles, name); err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	return i18n.NewLocalizer(bundle, tag.String()), nil
 }
 
 // parts returns the message key with values, pairs of a name and a text, put
@@ -75,7 +87,11 @@ func (c *catalogue) parts(tag language.Tag, key string, values ...any) ([]part, 
 		}
 		texts = append(texts, text)
 	}
-	message, err := c.byTag[tag].Localize(&i18n.LocalizeConfig{MessageID: key, TemplateData: data})
+	messages, err := c.byTag[tag]()
+	if err != nil {
+		return nil, err
+	}
+	message, err := messages.Localize(&i18n.LocalizeConfig{MessageID: key, TemplateData: data})
 	if message == "" {
 		return nil, fmt.Errorf("message %s in %s: %w", key, tag, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,60 +14,68 @@ import (
 	"golang.org/x/text/language"
 )
 
-// sources are the files of html/, of which a folder may replace some.
-type sources struct {
-	folder   string
-	replaced []string // the names of the files that the folder has
-}
+// sources are the files of html/ by their names, of which a folder may have
+// replaced some.
+type sources map[string]templateFile
 
-// openSources looks at the folder; "" replaces nothing. A file that would
-// replace nothing is an error: its name is wrong.
+// templateFile is a template, and where it is from: what an error in it names.
+type templateFile struct{ path, text string }
+
+// openSources reads all templates, those of the folder instead of ours; ""
+// replaces nothing.
 func openSources(folder string) (sources, error) {
-	s := sources{folder: folder}
+	s := sources{}
+	files, err := fs.Glob(pages, "html/*.html")
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range files {
+		text, err := fs.ReadFile(pages, file)
+		if err != nil {
+			return nil, err
+		}
+		s[filepath.Base(file)] = templateFile{filepath.Base(file), string(text)}
+	}
 	if folder == "" {
 		return s, nil
 	}
+	return s, s.replace(folder)
+}
+
+// replace reads the templates of a folder. A file that would replace nothing is
+// an error: its name is wrong.
+func (s sources) replace(folder string) error {
 	files, err := os.ReadDir(folder)
 	if err != nil {
-		return s, err
+		return err
 	}
 	for _, file := range files {
-		if filepath.Ext(file.Name()) != ".html" {
+		name, path := file.Name(), filepath.Join(folder, file.Name())
+		if filepath.Ext(name) != ".html" {
 			continue
 		}
-		if _, err := fs.Stat(pages, "html/"+file.Name()); err != nil {
-			return s, fmt.Errorf("%s replaces no template: there are %s", filepath.Join(folder, file.Name()), strings.Join(templateFiles(), ", "))
+		if _, ok := s[name]; !ok {
+			return fmt.Errorf("%s replaces no template: there are %s", path, strings.Join(slices.Sorted(maps.Keys(s)), ", "))
 		}
-		s.replaced = append(s.replaced, file.Name())
+		text, err := os.ReadFile(filepath.Clean(path))
+		if err != nil {
+			return err
+		}
+		s[name] = templateFile{path, string(text)}
 	}
-	return s, nil
+	return nil
 }
 
-// templateFiles are the names of all templates.
-func templateFiles() []string {
-	var names []string
-	files, _ := fs.Glob(pages, "html/*.html") // the pattern is good
-	for _, file := range files {
-		names = append(names, filepath.Base(file))
-	}
-	return names
-}
-
-// read returns a template, and where it is from: what an error in it names.
-func (s sources) read(name string) (path, text string, err error) {
-	if slices.Contains(s.replaced, name) {
-		path = filepath.Join(s.folder, name)
-		body, err := os.ReadFile(filepath.Clean(path))
-		return path, string(body), err
-	}
-	body, err := fs.ReadFile(pages, "html/"+name)
-	return name, string(body), err
-}
-
-// try renders every page once, when a folder replaces any template, so that what
-// is wrong with one is known at the start and not by a person's visit. Pages
-// that cannot be shown without the folder either are no fault of it.
+// try parses every page and renders it once, when a folder replaces any template,
+// so that what is wrong with one is known at the start and not by a person's
+// visit. Pages that cannot be shown without the folder either are no fault of it.
+// One language does for all, for the catalogues have the same messages.
 func (r *Renderer) try(own *Renderer) error {
+	for _, kind := range pageKinds {
+		if _, err := r.stencil(kind.template()); err != nil {
+			return err
+		}
+	}
 	var found []error
 	for _, page := range trials() {
 		visit := Visit{Lang: language.English, Here: trialAddress}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,10 +15,13 @@ import (
 
 const serverName = "example.org"
 
-// renderer returns a Renderer for example.org.
+// ours is a Renderer for example.org.
+var ours = sync.OnceValues(func() (*Renderer, error) { return New(Options{ServerName: serverName}) })
+
+// renderer returns a Renderer for example.org, the same for all tests.
 func renderer(t *testing.T) *Renderer {
 	t.Helper()
-	r, err := New(Options{ServerName: serverName})
+	r, err := ours()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,9 +13,9 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"html/template"
 	"io"
 	"strings"
+	"sync"
 
 	"golang.org/x/text/language"
 )
@@ -46,7 +46,8 @@ type Renderer struct {
 	server    string
 	links     []footLink
 	languages []languageName
-	byTag     map[language.Tag]map[string]*template.Template // page name -> template
+	sources   sources
+	stencils  map[string]*sync.Pool // page name -> *stencil that nobody has
 }
 
 // A Page is the content of one page: AccountHome and those that it leads to, ChooseProvider, Consent,
@@ -92,10 +93,10 @@ type view struct {
 	Switch    *languageSwitch // nil offers no other language
 }
 
-// New reads the templates and the catalogues, and what the Branding names. It
-// fails when Options are impossible, when something of the Branding cannot be
-// read or used, and when the binary was built from broken files, which the tests
-// of this package rule out.
+// New reads what the Branding names, and tries the templates of an administrator.
+// It fails when Options are impossible, and when something of the Branding cannot
+// be read or used. The pages and the catalogues of the binary are parsed when
+// somebody needs them first; the tests of this package rule out broken ones.
 func New(opts Options) (*Renderer, error) {
 	if opts.AssetPrefix == "" {
 		opts.AssetPrefix = DefaultAssetPrefix
@@ -122,11 +123,7 @@ func open(opts Options) (*Renderer, error) {
 	if err != nil {
 		return nil, err
 	}
-	messages, err := loadCatalogue()
-	if err != nil {
-		return nil, err
-	}
-	from, err := openSources(opts.Branding.Templates)
+	messages, err := openCatalogue()
 	if err != nil {
 		return nil, err
 	}
@@ -136,77 +133,15 @@ func open(opts Options) (*Renderer, error) {
 		server:    cmp.Or(CleanName(opts.Branding.Name), CleanName(opts.ServerName), "Keymaker"),
 		links:     opts.Branding.footLinks(),
 		languages: languageNames(messages.tags),
-		byTag:     map[language.Tag]map[string]*template.Template{},
+		stencils:  map[string]*sync.Pool{},
 	}
-	for _, tag := range messages.tags {
-		if r.byTag[tag], err = r.parse(tag, from); err != nil {
-			return nil, err
-		}
+	if r.sources, err = openSources(opts.Branding.Templates); err != nil {
+		return nil, err
+	}
+	for _, kind := range pageKinds {
+		r.stencils[kind.template()] = new(sync.Pool)
 	}
 	return r, nil
-}
-
-// parse reads every page with the functions of one language.
-func (r *Renderer) parse(tag language.Tag, from sources) (map[string]*template.Template, error) {
-	path, text, err := from.read("layout.html")
-	if err != nil {
-		return nil, err
-	}
-	layout, err := template.New(path).Funcs(r.functions(tag)).Parse(text)
-	if err == nil {
-		err = add(layout, from, "parts.html")
-	}
-	if err == nil {
-		err = add(layout, from, "brands.html")
-	}
-	if err != nil {
-		return nil, err
-	}
-	parsed := map[string]*template.Template{}
-	for _, kind := range pageKinds {
-		page, err := layout.Clone()
-		if err == nil {
-			err = add(page, from, kind.template()+".html")
-		}
-		if err != nil {
-			return nil, err
-		}
-		parsed[kind.template()] = page
-	}
-	return parsed, nil
-}
-
-// add reads what a file defines.
-func add(to *template.Template, from sources, name string) error {
-	path, text, err := from.read(name)
-	if err == nil {
-		_, err = to.New(path).Parse(text)
-	}
-	return err
-}
-
-// functions are what the templates may call.
-func (r *Renderer) functions(tag language.Tag) template.FuncMap {
-	return template.FuncMap{
-		"asset":   r.assets.path,
-		"clean":   CleanText,
-		"href":    actionLink,
-		"initial": initial,
-		"link":    SafeLink,
-		"name":    CleanName,
-		"server":  func() string { return r.server },
-		"explain": func(page ErrorPage, what string) ([]part, error) {
-			return r.catalogue.parts(tag, "error."+string(page.Reason)+"."+what,
-				"Parameter", CleanName(page.Parameter), "Provider", CleanName(page.Provider),
-				"UserID", page.UserID, "Server", r.server)
-		},
-		"parts": func(key string, values ...any) ([]part, error) {
-			return r.catalogue.parts(tag, key, values...)
-		},
-		"t": func(key string, values ...any) (string, error) {
-			return r.catalogue.text(tag, key, values...)
-		},
-	}
 }
 
 // Render writes page as a complete HTML document in the language of lang, or
@@ -224,7 +159,7 @@ func (r *Renderer) RenderVisit(w io.Writer, v Visit, page Page) error {
 	tag := r.catalogue.nearest(v.Lang)
 	var buf bytes.Buffer
 	data := view{Lang: tag.String(), Dir: direction(tag), Page: page, Links: r.links, Switch: r.switchFor(v.Here, tag)}
-	if err := r.byTag[tag][page.template()].Execute(&buf, data); err != nil {
+	if err := r.write(&buf, tag, data); err != nil {
 		return fmt.Errorf("templates: render the %s page in %s: %w", page.template(), tag, err)
 	}
 	_, err := buf.WriteTo(w)

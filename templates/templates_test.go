@@ -3,6 +3,7 @@ package templates
 import (
 	"bytes"
 	"errors"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -111,16 +112,45 @@ func TestRenderWritesTheLanguageThatIsAskedFor(t *testing.T) {
 }
 
 func TestARendererServesManyAtOnce(t *testing.T) {
-	r := renderer(t)
-	want := source(t, language.German, sampleConsent())
+	r, err := New(Options{ServerName: serverName})
+	if err != nil {
+		t.Fatal(err)
+	}
 	var group sync.WaitGroup
 	for range 20 {
-		group.Go(func() {
-			var buf bytes.Buffer
-			if err := r.Render(&buf, language.German, sampleConsent()); err != nil || buf.String() != want {
-				t.Errorf("got another page, error %v", err)
-			}
-		})
+		for _, lang := range r.Languages() {
+			want := source(t, lang, sampleConsent())
+			group.Go(func() {
+				var buf bytes.Buffer
+				if err := r.Render(&buf, lang, sampleConsent()); err != nil || buf.String() != want {
+					t.Errorf("got another page in %s, error %v", lang, err)
+				}
+			})
+		}
 	}
 	group.Wait()
+}
+
+// BenchmarkNew is what the pages cost at the start.
+func BenchmarkNew(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := New(Options{ServerName: serverName}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkRender is what one page costs.
+func BenchmarkRender(b *testing.B) {
+	r, err := New(Options{ServerName: serverName})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if err := r.Render(io.Discard, r.Languages()[i%len(r.Languages())], sampleConsent()); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
