@@ -76,7 +76,7 @@ func TestConsentPage(t *testing.T) {
 func TestConsentLinks(t *testing.T) {
 	e := harness.Start(t)
 	id, _ := e.Register(metadataOf(t, map[string]any{
-		"tos_uri": "https://example.com/tos", "policy_uri": "https://example.com/privacy", "logo_uri": "https://example.com/logo.png", "client_name#de": "Meine App", "client_name#fr": "Mon appli",
+		"tos_uri": "https://example.com/tos", "policy_uri": "https://example.com/privacy", "logo_uri": "https://example.com/logo.png", "client_name#de": "Meine App", "client_name#fi": "Sovellus",
 	}))
 	b := e.NewBrowser()
 	r := e.NewRequest(id, harness.ScopeStable+"LINKS")
@@ -96,7 +96,7 @@ func TestConsentLinks(t *testing.T) {
 		}
 	})
 	for accept, want := range map[string]struct{ page, name string }{
-		"de-AT, en;q=0.5": {"de", "Meine App"}, "fr-CA, en;q=0.5": {"en", "Mon appli"}, "en, fr;q=0.5": {"en", "My App"}, "th": {"en", "My App"},
+		"de-AT, en;q=0.5": {"de", "Meine App"}, "fi-FI, en;q=0.5": {"en", "Sovellus"}, "en, fi;q=0.5": {"en", "My App"}, "th": {"en", "My App"},
 	} {
 		t.Run("B-17: a localised name is shown to those who read it, whatever the page is in: "+accept, func(t *testing.T) {
 			a := e.For(t).Do(http.MethodGet, p.Request.URL.RequestURI(), map[string]string{"Cookie": b.Cookie(), "Accept-Language": accept}, "")

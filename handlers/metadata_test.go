@@ -219,7 +219,15 @@ func TestMetadataFields(t *testing.T) {
 			}
 		}},
 		{"A-03y: the languages are those of the pages, and no page of the operator is made up", func(t *testing.T) {
-			list(t, "ui_locales_supported", "en", "de")
+			languages := strs(doc["ui_locales_supported"])
+			for _, lang := range languages {
+				if got := e.Get(devicePagePath + "?ui_locales=" + lang).Header.Get("Content-Language"); got != lang {
+					t.Errorf("a page in %s is in %q", lang, got)
+				}
+			}
+			if len(languages) < 2 || languages[0] != "en" {
+				t.Errorf("the languages are %v", languages)
+			}
 			absent(t, "service_documentation", "op_policy_uri", "op_tos_uri")
 		}},
 		{"A-03z: pushed_authorization_request_endpoint, which need not be used", func(t *testing.T) {

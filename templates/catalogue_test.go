@@ -14,23 +14,30 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// sameAsEnglish are the messages that may read as in English, by language.
-var sameAsEnglish = map[string][]string{}
+// asInEnglish is the description of a message that reads as in English and is
+// translated all the same: {description = "as in English", other = "Code"}.
+const asInEnglish = "as in English"
 
 // keyInTemplate finds the messages that a template names.
 var keyInTemplate = regexp.MustCompile(`\b(?:t|parts) "([a-z_.]+)"`)
 
-// valueInMessage finds the values that a message uses.
-var valueInMessage = regexp.MustCompile(`\.[A-Z]\w*`)
+// What a message does with values.
+var (
+	valueInMessage = regexp.MustCompile(`\.[A-Z]\w*`)              // uses one
+	askedFor       = regexp.MustCompile(`\{\{if (\.[A-Z]\w*)\}\}`) // asks whether there is one
+)
 
-// messages returns the catalogues: language -> key -> text.
-func messages(t *testing.T) map[string]map[string]string {
+// badSpace finds a space too many.
+var badSpace = regexp.MustCompile(`^ | $|  | [.,]`)
+
+// messages returns the catalogues: language -> key -> message.
+func messages(t *testing.T) map[string]map[string]*i18n.Message {
 	t.Helper()
 	files, err := fs.Glob(messageFiles, "messages/*")
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := map[string]map[string]string{}
+	all := map[string]map[string]*i18n.Message{}
 	for _, name := range files {
 		source, err := fs.ReadFile(messageFiles, name)
 		if err != nil {
@@ -40,9 +47,9 @@ func messages(t *testing.T) map[string]map[string]string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		texts := map[string]string{}
+		texts := map[string]*i18n.Message{}
 		for _, m := range file.Messages {
-			texts[m.ID] = m.Other
+			texts[m.ID] = m
 		}
 		all[strings.TrimSuffix(path.Base(name), ".toml")] = texts
 	}
@@ -111,35 +118,62 @@ func TestEveryCatalogueHasTheMessagesOfThePagesAndNoOther(t *testing.T) {
 
 func TestEveryMessageIsTranslated(t *testing.T) {
 	all := messages(t)
+	spaces := strings.NewReplacer("\u00a0", " ", "\u202f", " ") // that do not break
 	for lang, texts := range all {
 		t.Run(lang, func(t *testing.T) {
-			for key, text := range texts {
-				if strings.TrimSpace(text) != text || text == "" {
-					t.Errorf("%s is %q", key, text)
+			for key, m := range texts {
+				text := spaces.Replace(m.Other)
+				if text == "" {
+					t.Errorf("%s has no text", key)
 				}
 				if strings.ContainsRune(text, placeholder) || CleanText(text) != text {
-					t.Errorf("%s has invisible characters", key)
+					t.Errorf("%s has invisible characters, or spaces that nobody needs", key)
 				}
-				same := lang != "en" && text == all["en"][key]
-				if allowed := slices.Contains(sameAsEnglish[lang], key); same != allowed {
-					t.Errorf("%s: same as English is %t, allowed is %t", key, same, allowed)
+				same := lang != "en" && m.Other == all["en"][key].Other
+				if marked := m.Description == asInEnglish; same != marked {
+					t.Errorf("%s: same as English is %t, its description says %q", key, same, m.Description)
 				}
 			}
 		})
 	}
 }
 
+// A value that may be missing needs words for its absence in every language.
 func TestEveryTranslationHasTheValuesOfTheEnglishText(t *testing.T) {
 	all := messages(t)
-	values := func(text string) []string {
-		found := valueInMessage.FindAllString(text, -1)
+	find := func(what *regexp.Regexp, m *i18n.Message) []string {
+		found := what.FindAllString(m.Other, -1)
 		slices.Sort(found)
 		return slices.Compact(found)
 	}
 	for lang, texts := range all {
-		for key, text := range texts {
-			if got, want := values(text), values(all["en"][key]); !slices.Equal(got, want) {
+		for key, m := range texts {
+			if got, want := find(valueInMessage, m), find(valueInMessage, all["en"][key]); !slices.Equal(got, want) {
 				t.Errorf("%s in %s has the values %q, want %q", key, lang, got, want)
+			}
+			if got, want := find(askedFor, m), find(askedFor, all["en"][key]); !slices.Equal(got, want) {
+				t.Errorf("%s in %s asks %q, want %q", key, lang, got, want)
+			}
+		}
+	}
+}
+
+func TestEveryMessageReadsWellWithAndWithoutWhatMayBeMissing(t *testing.T) {
+	c := renderer(t).catalogue
+	for _, tag := range c.tags {
+		for key, m := range messages(t)[tag.String()] {
+			var full, little []any
+			for _, name := range valueInMessage.FindAllString(m.Other, -1) {
+				full = append(full, name[1:], "value")
+				if !strings.Contains(m.Other, "{{if "+name+"}}") {
+					little = append(little, name[1:], "value")
+				}
+			}
+			for _, values := range [][]any{full, little} {
+				text, err := c.text(tag, key, values...)
+				if err != nil || strings.ContainsAny(text, "{}<>") || badSpace.MatchString(text) {
+					t.Errorf("%s in %s is %q, error %v", key, tag, text, err)
+				}
 			}
 		}
 	}

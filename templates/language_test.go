@@ -37,11 +37,11 @@ func TestMatch(t *testing.T) {
 func TestPreferred(t *testing.T) {
 	tests := []struct{ name, accept, uiLocales, want string }{
 		{"English when nothing is said", "", "", "[en]"},
-		{"what comes before the language of the page", "fr, th;q=0.9, de;q=0.8, es;q=0.7", "", "[fr th de]"},
-		{"nothing but a region of it", "de-AT, fr;q=0.5", "", "[de]"},
-		{"ui_locales before the header", "en, es;q=0.5", "fr de", "[fr de]"},
-		{"ui_locales without a catalogue, and then the header", "th, de;q=0.5", "fr", "[fr th de]"},
-		{"everything, when there is no catalogue for any of it", "th, fr", "", "[th fr en]"},
+		{"what comes before the language of the page", "fi, th;q=0.9, de;q=0.8, es;q=0.7", "", "[fi th de]"},
+		{"nothing but a region of it", "de-AT, fi;q=0.5", "", "[de]"},
+		{"ui_locales before the header", "en, th;q=0.5", "fi de", "[fi de]"},
+		{"ui_locales without a catalogue, and then the header", "th, de;q=0.5", "fi", "[fi th de]"},
+		{"everything, when there is no catalogue for any of it", "th, fi", "", "[th fi en]"},
 	}
 	r := renderer(t)
 	for _, tt := range tests {
@@ -59,6 +59,20 @@ func TestDirection(t *testing.T) {
 	} {
 		if got := direction(language.MustParse(tag)); got != want {
 			t.Errorf("direction(%s) = %s, want %s", tag, got, want)
+		}
+	}
+}
+
+// TestEveryLanguageIsCalledAsItsReadersCallIt: who cannot read a page finds the
+// way to another.
+func TestEveryLanguageIsCalledAsItsReadersCallIt(t *testing.T) {
+	names := map[string]string{
+		"en": "English", "de": "Deutsch", "fr": "Français", "es": "Español", "nl": "Nederlands", "pt": "Português",
+		"pl": "Polski", "uk": "Українська", "ar": "العربية", "ja": "日本語", "zh": "中文",
+	}
+	for tag, want := range names {
+		if got := languageNames([]language.Tag{language.MustParse(tag)})[0].Name; got != want {
+			t.Errorf("%s is called %q, want %q", tag, got, want)
 		}
 	}
 }

@@ -150,7 +150,7 @@ func TestEveryPageHasTheStructureThatAssistiveToolsNeed(t *testing.T) {
 	eachSample(t, func(t *testing.T, lang language.Tag, source string) {
 		doc := parse(t, source)
 		root := elements(doc, "html")[0]
-		if attr(root, "lang") != lang.String() || attr(root, "dir") != "ltr" {
+		if attr(root, "lang") != lang.String() || attr(root, "dir") != direction(lang) {
 			t.Errorf("the document is lang=%q dir=%q", attr(root, "lang"), attr(root, "dir"))
 		}
 		for _, name := range []string{"title", "header", "main", "h1"} {
