@@ -210,3 +210,22 @@ func checkIDs(t *testing.T, doc *html.Node) {
 		}
 	}
 }
+
+// In Arabic a date that is not set apart is put in the order day, month, year.
+func TestEveryMomentIsSetApart(t *testing.T) {
+	eachSample(t, func(t *testing.T, _ language.Tag, source string) {
+		found := 0
+		for n := range parse(t, source).Descendants() {
+			if n.Type != html.TextNode || !strings.HasSuffix(n.Data, " UTC") {
+				continue
+			}
+			found++
+			if n.Parent.Data != "bdi" {
+				t.Errorf("%q stands in a %s", n.Data, n.Parent.Data)
+			}
+		}
+		if all := strings.Count(source, " UTC"); found != all {
+			t.Errorf("%d of %d moments end what they stand in", found, all)
+		}
+	})
+}
