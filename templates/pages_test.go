@@ -220,7 +220,7 @@ func TestEveryMomentIsSetApart(t *testing.T) {
 				continue
 			}
 			found++
-			if n.Parent.Data != "bdi" {
+			if n.Parent.Data != "span" || attr(n.Parent, "dir") != "ltr" {
 				t.Errorf("%q stands in a %s", n.Data, n.Parent.Data)
 			}
 		}
