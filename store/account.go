@@ -13,28 +13,29 @@ type stateChange struct {
 	set    bool
 	action string
 	actor  string
+	tell   Change // "" where the homeserver has no such state
 }
 
 // LockUser keeps a user out for as long as an administrator wishes: their
 // tokens stay, and are refused (conformance K-03). It returns whether anything
 // changed, and ErrNotFound for a user that does not exist; so do the others.
 func (s *Store) LockUser(ctx context.Context, localpart string) (changed bool, err error) {
-	return s.changeState(ctx, localpart, stateChange{"locked_at", true, ActionUserLocked, ActorAdmin})
+	return s.changeState(ctx, localpart, stateChange{"locked_at", true, ActionUserLocked, ActorAdmin, ChangeLocked})
 }
 
 // UnlockUser lets a locked user in again, with the tokens they had.
 func (s *Store) UnlockUser(ctx context.Context, localpart string) (changed bool, err error) {
-	return s.changeState(ctx, localpart, stateChange{"locked_at", false, ActionUserUnlocked, ActorAdmin})
+	return s.changeState(ctx, localpart, stateChange{"locked_at", false, ActionUserUnlocked, ActorAdmin, ChangeLocked})
 }
 
 // SuspendUser lets a user log in and read, and no more (conformance K-04).
 func (s *Store) SuspendUser(ctx context.Context, localpart string) (changed bool, err error) {
-	return s.changeState(ctx, localpart, stateChange{"suspended_at", true, ActionUserSuspended, ActorAdmin})
+	return s.changeState(ctx, localpart, stateChange{"suspended_at", true, ActionUserSuspended, ActorAdmin, ""})
 }
 
 // UnsuspendUser gives a suspended user everything back.
 func (s *Store) UnsuspendUser(ctx context.Context, localpart string) (changed bool, err error) {
-	return s.changeState(ctx, localpart, stateChange{"suspended_at", false, ActionUserUnsuspended, ActorAdmin})
+	return s.changeState(ctx, localpart, stateChange{"suspended_at", false, ActionUserUnsuspended, ActorAdmin, ""})
 }
 
 // DeactivateUser closes an account: every session and sign-in ends, every
@@ -42,10 +43,10 @@ func (s *Store) UnsuspendUser(ctx context.Context, localpart string) (changed bo
 // stays in the database with the links to identity providers, so that no login
 // ever gets the name again.
 func (s *Store) DeactivateUser(ctx context.Context, localpart string) (changed bool, err error) {
-	return s.deactivate(ctx, localpart, ActorAdmin)
+	return s.deactivate(ctx, localpart, ActorAdmin, false)
 }
 
-func (s *Store) deactivate(ctx context.Context, localpart, actor string) (changed bool, err error) {
+func (s *Store) deactivate(ctx context.Context, localpart, actor string, erase bool) (changed bool, err error) {
 	err = s.InTx(ctx, func(ctx context.Context) error {
 		// What is on its way goes before the user is locked: a login takes its
 		// code first and the user afterwards, too.
@@ -53,7 +54,7 @@ func (s *Store) deactivate(ctx context.Context, localpart, actor string) (change
 			return err
 		}
 		var err error
-		if changed, err = s.changeState(ctx, localpart, stateChange{"deactivated_at", true, ActionUserDeactivated, actor}); err != nil {
+		if changed, err = s.changeState(ctx, localpart, stateChange{"deactivated_at", true, ActionUserDeactivated, actor, ""}); err != nil {
 			return err
 		}
 		if err := s.removeAssociations(ctx, localpart); err != nil {
@@ -62,7 +63,10 @@ func (s *Store) deactivate(ctx context.Context, localpart, actor string) (change
 		if err := s.EndAllSessions(ctx, localpart, End{Reason: EndDeactivated, Actor: actor, KeepDevice: true}); err != nil {
 			return err
 		}
-		return s.deleteDevices(ctx, localpart)
+		if err := s.deleteDevices(ctx, localpart); err != nil || !changed {
+			return err
+		}
+		return s.tellHomeserver(ctx, HomeserverChange{Change: ChangeDeactivated, Localpart: localpart, Erase: erase})
 	})
 	return changed, err
 }
@@ -81,7 +85,7 @@ func (s *Store) deleteDevices(ctx context.Context, localpart string) error {
 func (s *Store) ReactivateUser(ctx context.Context, localpart string) (changed bool, err error) {
 	err = s.InTx(ctx, func(ctx context.Context) error {
 		var err error
-		changed, err = s.changeState(ctx, localpart, stateChange{"deactivated_at", false, ActionUserReactivated, ActorAdmin})
+		changed, err = s.changeState(ctx, localpart, stateChange{"deactivated_at", false, ActionUserReactivated, ActorAdmin, ChangeReactivated})
 		if err != nil || !changed {
 			return err
 		}
@@ -131,6 +135,11 @@ func (s *Store) changeState(ctx context.Context, localpart string, c stateChange
 			return fault("change an account", result.Error)
 		}
 		changed = true
+		if c.tell != "" {
+			if err := s.tellHomeserver(ctx, HomeserverChange{Change: c.tell, Localpart: localpart}); err != nil {
+				return err
+			}
+		}
 		return s.Record(ctx, Event{Action: c.action, Localpart: localpart, Actor: c.actor})
 	})
 	return changed, err

@@ -59,14 +59,16 @@ func (s *Store) removeIdle(ctx context.Context, localpart string, ids []string, 
 		return fault("remove devices", err)
 	}
 	slices.SortFunc(gone, func(a, b deviceRow) int { return cmp.Compare(a.DeviceID, b.DeviceID) })
+	var removed []string
 	for _, d := range gone {
 		err := s.Record(ctx, Event{Action: ActionDeviceRemoved, Localpart: localpart, DeviceID: d.DeviceID, ClientID: deref(d.ClientID),
 			Actor: e.Actor, Reason: string(e.Reason)})
 		if err != nil {
 			return err
 		}
+		removed = append(removed, d.DeviceID)
 	}
-	return nil
+	return s.tellDevicesGone(ctx, localpart, removed...)
 }
 
 // SignOutElsewhere ends, at a person's own wish, all that is open but for what

@@ -55,6 +55,9 @@ func (s *Store) DetachUser(ctx context.Context, localpart string, e End) (remove
 		if err := s.deleteDevices(ctx, localpart); err != nil {
 			return err
 		}
+		if err := s.tellHomeserver(ctx, HomeserverChange{Change: ChangeDevices, Localpart: localpart}); err != nil {
+			return err
+		}
 		for _, step := range []struct {
 			row   any
 			count *int

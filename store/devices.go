@@ -97,6 +97,9 @@ func (s *Store) RenameDevice(ctx context.Context, localpart, deviceID, displayNa
 		if err := one("rename a device", result, ErrNotFound); err != nil {
 			return err
 		}
+		if err := s.tellHomeserver(ctx, HomeserverChange{Change: ChangeDeviceName, Localpart: localpart, DeviceIDs: []string{deviceID}}); err != nil {
+			return err
+		}
 		return s.Record(ctx, Event{Action: ActionDeviceRenamed, Localpart: localpart, DeviceID: deviceID, Actor: ActorUser})
 	})
 }

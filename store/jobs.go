@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -32,6 +33,9 @@ type NewJob struct {
 	Payload any
 	// Secret is stored sealed until the job is done; nil for none.
 	Secret []byte
+	// Prompt has it tried before whoever commits the transaction goes on
+	// (Store.Prompt).
+	Prompt bool
 }
 
 // Job is a job as it is stored.
@@ -110,8 +114,35 @@ func (s *Store) AddJob(ctx context.Context, n NewJob) (id string, err error) {
 	if err != nil {
 		return "", fault("store a job", err)
 	}
-	s.jobAdded(ctx)
+	if n.Prompt {
+		s.promptJob(ctx, n.Lane)
+	} else {
+		s.jobAdded(ctx)
+	}
 	return id, nil
+}
+
+// promptJob has a lane looked after once the transaction of ctx has committed.
+func (s *Store) promptJob(ctx context.Context, lane string) {
+	if t := txFrom(ctx); t != nil {
+		t.outer.jobs = true
+		if !slices.Contains(t.outer.lanes, lane) {
+			t.outer.lanes = append(t.outer.lanes, lane)
+		}
+		return
+	}
+	s.added(ctx, &tx{jobs: true, lanes: []string{lane}})
+}
+
+// added lets the jobs of a transaction that has committed be done: the prompt
+// ones first, which any worker may do that is told of the others.
+func (s *Store) added(ctx context.Context, t *tx) {
+	if len(t.lanes) > 0 && s.prompt != nil {
+		s.prompt(context.WithValue(ctx, txKey{}, nil), t.lanes)
+	}
+	if t.jobs {
+		s.signalJobs()
+	}
 }
 
 // JobSecret is the secret that a job was stored with; nil for none. The error

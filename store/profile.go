@@ -25,7 +25,10 @@ func (s *Store) changeProfile(ctx context.Context, localpart, column, value stri
 	result := s.write(ctx).Model(&userRow{}).
 		Where("localpart = ? AND deactivated_at IS NULL", localpart).Where(column+" <> ?", value).
 		Updates(map[string]any{column: value, "profile_changed_at": s.now()})
-	return result.RowsAffected > 0, fault("change a profile", result.Error)
+	if result.Error != nil || result.RowsAffected == 0 {
+		return false, fault("change a profile", result.Error)
+	}
+	return true, s.tellHomeserver(ctx, HomeserverChange{Change: Change(column), Localpart: localpart})
 }
 
 // SeenLink is what an identity provider says of a linked account at a sign-in.

@@ -42,7 +42,7 @@ func (s *Store) CloseAccount(ctx context.Context, k ProofKey, erase bool) error 
 				return err
 			}
 		}
-		_, err := s.deactivate(ctx, k.Localpart, ActorUser)
+		_, err := s.deactivate(ctx, k.Localpart, ActorUser, erase)
 		return err
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -105,8 +106,17 @@ func (s *Store) endSessions(ctx context.Context, e End, where string, args ...an
 			return fault("end sessions", result.Error)
 		}
 		slices.SortFunc(ended, func(a, b sessionRow) int { return cmp.Compare(deref(a.DeviceID), deref(b.DeviceID)) })
+		gone := map[string][]string{}
 		for _, r := range ended {
 			if err := s.afterEnd(ctx, r, e); err != nil {
+				return err
+			}
+			if r.DeviceID != nil && !e.KeepDevice {
+				gone[r.Login.Localpart] = append(gone[r.Login.Localpart], *r.DeviceID)
+			}
+		}
+		for _, localpart := range slices.Sorted(maps.Keys(gone)) {
+			if err := s.tellDevicesGone(ctx, localpart, gone[localpart]...); err != nil {
 				return err
 			}
 		}

@@ -34,6 +34,9 @@ type Options struct {
 	// Exclusive takes the lock that only one server may hold on a SQLite file.
 	// It has no meaning on PostgreSQL, which any number of servers share.
 	Exclusive bool
+	// Outbox leaves jobs for a homeserver that is another program wherever users
+	// and devices change (JobHomeserver).
+	Outbox bool
 }
 
 // Store is an open database. It is safe for concurrent use.
@@ -50,6 +53,8 @@ type Store struct {
 	events         atomic.Uint32
 	usage          usage
 	jobs           chan struct{}
+	prompt         func(ctx context.Context, lanes []string) // see Prompt
+	outbox         bool
 	// configured are the clients of the configuration file, by id. They are set
 	// before the store is used and never change.
 	configured map[string]*Client
@@ -59,7 +64,7 @@ type Store struct {
 // one that a newer version has written (ErrNewerDatabase) or, with Exclusive,
 // one that another server holds (ErrLocked).
 func Open(ctx context.Context, o Options) (*Store, error) {
-	s := &Store{serverName: o.ServerName, clock: o.Clock, sealer: o.Sealer, log: o.Logger, jobs: make(chan struct{}, 1)}
+	s := &Store{serverName: o.ServerName, clock: o.Clock, sealer: o.Sealer, log: o.Logger, outbox: o.Outbox, jobs: make(chan struct{}, 1)}
 	var err error
 	if path, ok := strings.CutPrefix(o.URL.Reveal(), "sqlite:"); ok {
 		err = s.openSQLite(ctx, path, o.Exclusive)

@@ -15,8 +15,10 @@ type tx struct {
 	db     *gorm.DB
 	joined bool
 	outer  *tx // the outermost one: itself, unless it joined
-	// jobs: some were added, of the outermost one.
-	jobs bool
+	// jobs: some were added, and lanes: to be looked after at once. They are of
+	// the outermost one.
+	jobs  bool
+	lanes []string
 }
 
 func txFrom(ctx context.Context) *tx {
@@ -68,8 +70,8 @@ func (s *Store) Commit(ctx context.Context) error {
 		return nil
 	}
 	err := fault("commit", t.db.Commit().Error)
-	if err == nil && t.jobs {
-		s.signalJobs()
+	if err == nil {
+		s.added(ctx, t)
 	}
 	return err
 }

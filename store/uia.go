@@ -172,6 +172,9 @@ func (s *Store) approveReset(ctx context.Context, e Event) (until time.Time, err
 	if err != nil {
 		return until, fault("approve a reset", err)
 	}
+	if err := s.allowReset(ctx, e.Localpart, until); err != nil {
+		return until, err
+	}
 	e.Action = ActionResetApproved
 	return until, s.Record(ctx, e)
 }

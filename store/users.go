@@ -161,6 +161,9 @@ func (s *Store) createUser(ctx context.Context, n NewLink) error {
 	if err := one("create a user", result, ErrExists); err != nil {
 		return err
 	}
+	if err := s.tellHomeserver(ctx, HomeserverChange{Change: ChangeUserCreated, Localpart: n.Localpart}); err != nil {
+		return err
+	}
 	return s.Record(ctx, Event{Action: ActionUserCreated, Localpart: n.Localpart, Actor: ActorUser, Reason: n.ProviderID})
 }
 

@@ -15,6 +15,10 @@ const (
 
 	firstPause = 10 * time.Second
 	maxPause   = time.Hour
+	// shortestAway and longestAway are between two looks for somebody who is not
+	// there.
+	shortestAway = 2 * time.Second
+	longestAway  = time.Minute
 	// reasonLength is how much of an error is kept (bytes).
 	reasonLength = 500
 )
@@ -27,6 +31,13 @@ func backoff(n int) time.Duration {
 	if n < 10 { // beyond that it is the longest anyway
 		pause = min(maxPause, firstPause<<(n-1))
 	}
+	return pause/2 + below(pause/2+1)
+}
+
+// away is how long a job waits that is of this age, because whom it is for is
+// not there: the longer it has waited, the longer, up to half as long at random.
+func away(age time.Duration) time.Duration {
+	pause := min(max(age/4, shortestAway), longestAway)
 	return pause/2 + below(pause/2+1)
 }
 

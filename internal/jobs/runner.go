@@ -39,6 +39,10 @@ const (
 // ErrFinal in the error of a Handler says that another attempt is of no use.
 var ErrFinal = errors.New("given up")
 
+// ErrAway in the error of a Handler says that whom the job is for is not there.
+// It is tried again until they are, and no attempt counts.
+var ErrAway = errors.New("not there")
+
 // Handler does a job of its kind. What its error says is stored and shown to
 // administrators, and may hold no secret. The context ends after Limit.
 type Handler func(ctx context.Context, j store.Job) error
@@ -140,33 +144,39 @@ func (r *Runner) RunDue(ctx context.Context) (int, error) {
 	}
 }
 
-// do does a job and writes what became of it. If that cannot be written, the
-// job is done again when the lease has ended.
-func (r *Runner) do(ctx context.Context, j store.Job) {
+// do does a job, writes what became of it, and returns whether it is over: done
+// or given up. If that cannot be written, the job is done again when the lease
+// has ended.
+func (r *Runner) do(ctx context.Context, j store.Job) (over bool) {
 	failed := r.attempt(ctx, j)
 	stopped := ctx.Err() != nil
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
-	log := r.Logger.With("job", j.ID, "kind", j.Kind, "attempt", j.Attempts)
+	now, log := r.Clock.Now(), r.Logger.With("job", j.ID, "kind", j.Kind, "attempt", j.Attempts)
 	var err error
 	switch {
 	case failed == nil:
-		err = r.Store.FinishJob(ctx, j)
+		over, err = true, r.Store.FinishJob(ctx, j)
 		log.InfoContext(ctx, "job done")
 	case stopped:
 		err = r.Store.ReturnJob(ctx, j)
 		log.InfoContext(ctx, "job cut short by the end of the server")
+	case errors.Is(failed, ErrAway):
+		until := now.Add(away(now.Sub(j.CreatedAt)))
+		err = r.Store.DeferJob(ctx, j, until, reason(failed))
+		log.WarnContext(ctx, "job waits for whom it is for", "until", until, "error", failed)
 	case errors.Is(failed, ErrFinal) || j.Attempts >= MaxAttempts:
-		err = r.Store.FailJob(ctx, j, reason(failed))
+		over, err = true, r.Store.FailJob(ctx, j, reason(failed))
 		log.ErrorContext(ctx, "job given up", "error", failed)
 	default:
-		until := r.Clock.Now().Add(backoff(j.Attempts))
+		until := now.Add(backoff(j.Attempts))
 		err = r.Store.PostponeJob(ctx, j, until, reason(failed))
 		log.WarnContext(ctx, "job failed, and is tried again", "until", until, "error", failed)
 	}
 	if err != nil {
 		log.ErrorContext(ctx, "write what became of a job", "error", err)
 	}
+	return over && err == nil
 }
 
 // attempt calls the handler. What panics has failed.
