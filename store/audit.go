@@ -45,6 +45,8 @@ const (
 	ActionSessionStarted = "session_started"
 	ActionSessionEnded   = "session_ended"
 	ActionUserCreated    = "user_created"
+	// ActionUserAdopted: a user whom the homeserver had is known here from now on.
+	ActionUserAdopted    = "user_adopted"
 	ActionUserLinked     = "user_linked"
 	ActionUserUnlinked   = "user_unlinked"
 	ActionConsentGiven   = "consent_given"

@@ -90,6 +90,13 @@ func (s *Store) Devices(ctx context.Context, localpart string) ([]Device, error)
 	return devices, nil
 }
 
+// DeviceInUse tells whether a session lives on a device.
+func (s *Store) DeviceInUse(ctx context.Context, localpart, deviceID string) (bool, error) {
+	var count int64
+	err := s.read(ctx).Model(&sessionRow{}).Where("localpart = ? AND device_id = ? AND ended_at IS NULL", localpart, deviceID).Count(&count).Error
+	return count > 0, fault("look for the session of a device", err)
+}
+
 // RenameDevice changes the display name of a device, or returns ErrNotFound.
 func (s *Store) RenameDevice(ctx context.Context, localpart, deviceID, displayName string) error {
 	return s.InTx(ctx, func(ctx context.Context) error {

@@ -167,6 +167,22 @@ func (s *Store) createUser(ctx context.Context, n NewLink) error {
 	return s.Record(ctx, Event{Action: ActionUserCreated, Localpart: n.Localpart, Actor: ActorUser, Reason: n.ProviderID})
 }
 
+// AdoptUser makes a user of the homeserver one of this server's, unless they
+// are that by now. The homeserver is told nothing: it has them.
+func (s *Store) AdoptUser(ctx context.Context, u User) error {
+	return s.InTx(ctx, func(ctx context.Context) error {
+		row := userRow{Localpart: u.Localpart, DisplayName: u.DisplayName, CreatedAt: s.now()}
+		if u.Account.Deactivated {
+			row.State.DeactivatedAt = &row.CreatedAt
+		}
+		result := s.write(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&row)
+		if result.Error != nil || result.RowsAffected == 0 {
+			return fault("adopt a user", result.Error)
+		}
+		return s.Record(ctx, Event{Action: ActionUserAdopted, Localpart: u.Localpart, Actor: ActorServer})
+	})
+}
+
 // linkedOr is the user that the account is linked to, or else otherwise.
 func (s *Store) linkedOr(ctx context.Context, n NewLink, otherwise error) (string, error) {
 	localpart, err := s.LinkedUser(ctx, n.ProviderID, n.Issuer, n.Subject)
