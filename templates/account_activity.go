@@ -35,7 +35,7 @@ type ActivityEvent struct {
 
 // What of the audit log has words. What has none is shown as it is called there.
 var (
-	activityActions = []string{"session_started", "session_ended", "user_created", "user_linked", "user_unlinked", "user_associated", "association_removed",
+	activityActions = []string{"session_started", "session_ended", "user_created", "user_adopted", "user_linked", "user_unlinked", "user_associated", "association_removed",
 		"user_detached", "consent_given", "consent_remembered", "reset_approved",
 		"cross_signing_keys_set", "cross_signing_keys_replaced",
 		"consent_denied", "device_renamed", "device_removed", "display_name_changed", "browser_signed_out", "user_locked", "user_unlocked",
