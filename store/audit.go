@@ -46,10 +46,10 @@ const (
 	ActionSessionEnded   = "session_ended"
 	ActionUserCreated    = "user_created"
 	// ActionUserAdopted: a user whom the homeserver had is known here from now on.
-	ActionUserAdopted    = "user_adopted"
-	ActionUserLinked     = "user_linked"
-	ActionUserUnlinked   = "user_unlinked"
-	ActionConsentGiven   = "consent_given"
+	ActionUserAdopted  = "user_adopted"
+	ActionUserLinked   = "user_linked"
+	ActionUserUnlinked = "user_unlinked"
+	ActionConsentGiven = "consent_given"
 	// ActionConsentRemembered: a request was answered by an earlier approval.
 	ActionConsentRemembered = "consent_remembered"
 	ActionConsentDenied     = "consent_denied"

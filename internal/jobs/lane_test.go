@@ -85,7 +85,7 @@ func TestPromptJobIsDoneBeforeWhoeverCommitsGoesOn(t *testing.T) {
 			done[j.Lane] = true
 			return nil
 		})
-		f.Store.Prompt(r.Prompt)
+		f.Prompt(r.Prompt)
 		err := f.InTx(t.Context(), func(ctx context.Context) error {
 			for _, n := range []store.NewJob{{Kind: kind, Lane: "now", Prompt: true}, {Kind: kind, Lane: "later"}} {
 				if _, err := f.AddJob(ctx, n); err != nil {
