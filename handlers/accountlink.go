@@ -62,7 +62,7 @@ func (s *Server) provable(r *http.Request, localpart string) (bool, error) {
 	if err != nil || user.Account.Deactivated {
 		return false, err
 	}
-	linked, err := s.linkedProviders(r.Context(), localpart)
+	linked, err := s.provingProviders(r.Context(), localpart)
 	return len(linked) > 0, err
 }
 

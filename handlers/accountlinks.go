@@ -35,7 +35,12 @@ func linkKey(providerID, issuer, subject string) string {
 // showLinks lists the accounts with which the person signs in, or sends them to
 // a provider where they want to link another.
 func (s *Server) showLinks(w http.ResponseWriter, r *http.Request, v visit) {
-	if p := s.providerByID(v.query.Get(fieldLink)); p != nil {
+	proving, err := s.provingProviders(r.Context(), v.login.Localpart)
+	if err != nil {
+		s.trouble(w, r, err)
+		return
+	}
+	if p := s.providerByID(v.query.Get(fieldLink)); p != nil && len(proving) > 0 {
 		s.start(w, r, v.browser, p.ID(), store.UpstreamLogin{LinkTo: v.login.Localpart, Return: accountURL(actionLinks)}, upstream.Request{Prompt: []string{"select_account"}})
 		return
 	}
@@ -44,15 +49,18 @@ func (s *Server) showLinks(w http.ResponseWriter, r *http.Request, v visit) {
 		s.trouble(w, r, err)
 		return
 	}
-	page := templates.AccountLinks{AccountFrame: s.frame(v, templates.SectionLinks)}
+	page, offered := templates.AccountLinks{AccountFrame: s.frame(v, templates.SectionLinks)}, s.Upstreams
+	if len(proving) == 0 {
+		page.CannotProve, offered = true, nil
+	}
 	for _, l := range links {
 		shown := s.link(v, l)
-		if len(links) > 1 {
+		if len(links) > 1 && !page.CannotProve {
 			shown.UnlinkURL = accountURL(actionUnlink, fieldLink, linkKey(l.ProviderID, l.Issuer, l.Subject))
 		}
 		page.Links = append(page.Links, shown)
 	}
-	for _, p := range s.Upstreams {
+	for _, p := range offered {
 		page.Others = append(page.Others, s.choice(r, p.Config(), accountURL(actionLinks, fieldLink, p.ID())))
 	}
 	s.show(w, r, http.StatusOK, page)
@@ -137,6 +145,6 @@ func (s *Server) proving(w http.ResponseWriter, r *http.Request, d proofDemand) 
 		s.prove(w, r, d)
 		return false, nil, true, nil
 	}
-	linked, err := s.linkedProviders(r.Context(), d.Localpart)
+	linked, err := s.provingProviders(r.Context(), d.Localpart)
 	return false, s.proofWays(r, d, linked), false, err
 }

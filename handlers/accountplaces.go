@@ -25,7 +25,8 @@ const (
 // place is where an account is in use, as a page shows it.
 type place struct {
 	templates.Place
-	session string // "" for a device without one
+	session    string // "" for a device without one
+	providerID string
 }
 
 // app is a client as a person is told of it.
@@ -46,7 +47,7 @@ func (s *Server) places(r *http.Request, v visit) ([]place, error) {
 	apps := s.apps(r)
 	places := make([]place, 0, len(live)+len(idle))
 	for _, l := range live {
-		p := place{session: l.ID, Place: templates.Place{Name: l.DeviceName, DeviceID: l.DeviceID, Provider: s.providerName(l.Login.ProviderID),
+		p := place{session: l.ID, providerID: l.Login.ProviderID, Place: templates.Place{Name: l.DeviceName, DeviceID: l.DeviceID, Provider: s.providerName(l.Login.ProviderID),
 			OIDC: l.Kind == store.OAuth && l.DeviceID != "", FirstSeenAt: l.StartedAt,
 			ThisBrowser: l.Login.BrowserHash != "" && l.Login.BrowserHash == browserHash(v.browser)}}
 		p.LastSeenAt, p.Address = l.LastUse()

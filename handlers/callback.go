@@ -97,7 +97,7 @@ func (s *Server) verify(r *http.Request, p *upstream.Provider, waiting store.Ups
 		return nil, err
 	}
 	return p.Finish(r.Context(), upstream.Response{Code: code, Verifier: waiting.Verifier, Nonce: waiting.Nonce,
-		MaxAge: maxAge(waiting), StartedAt: waiting.StartedAt})
+		MaxAge: maxAge(waiting), StartedAt: waiting.StartedAt, WithoutAuthTime: waiting.Proof != nil && p.Config().ProveWithoutAuthTime})
 }
 
 // maxAge is how long ago the person may have signed in at the provider; nil =

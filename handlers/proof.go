@@ -24,7 +24,7 @@ type Proofs interface {
 type proofDemand struct {
 	store.ProofDemand
 	// ProviderID is where to sign in. With "" any provider will do at which an
-	// account is linked to the localpart.
+	// account is linked to the localpart, and that proves anything.
 	ProviderID string
 	// Return is the page that needs the proof: a path of this server that is
 	// opened by GET. It looks for the proof, and asks for it again without one;
@@ -42,7 +42,7 @@ func (s *Server) prove(w http.ResponseWriter, r *http.Request, d proofDemand) {
 		return
 	}
 	if d.ProviderID == "" {
-		linked, err := s.linkedProviders(r.Context(), d.Localpart)
+		linked, err := s.provingProviders(r.Context(), d.Localpart)
 		if err != nil {
 			s.trouble(w, r, err)
 			return
@@ -56,8 +56,12 @@ func (s *Server) prove(w http.ResponseWriter, r *http.Request, d proofDemand) {
 			return
 		}
 	}
-	if s.providerByID(d.ProviderID) == nil {
+	switch p := s.providerByID(d.ProviderID); {
+	case p == nil:
 		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonUnknownProvider}, nil)
+		return
+	case !p.Config().Proves():
+		s.cannotProve(w, r, p.Config().Name)
 		return
 	}
 	var now int64
@@ -65,16 +69,22 @@ func (s *Server) prove(w http.ResponseWriter, r *http.Request, d proofDemand) {
 	s.start(w, r, s.cookies.browser(w, r), d.ProviderID, login, upstream.Request{})
 }
 
-// linkedProviders are the configured providers at which an account is linked to
-// the localpart.
-func (s *Server) linkedProviders(ctx context.Context, localpart string) ([]*upstream.Provider, error) {
+// cannotProve tells a person that a sign-in at their provider would prove nothing,
+// instead of sending them there.
+func (s *Server) cannotProve(w http.ResponseWriter, r *http.Request, providerName string) {
+	s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonCannotProve, Provider: providerName}, nil)
+}
+
+// provingProviders are the configured providers at which an account is linked to
+// the localpart, and a new sign-in proves that it is the person's.
+func (s *Server) provingProviders(ctx context.Context, localpart string) ([]*upstream.Provider, error) {
 	links, err := s.Proofs.UpstreamLinks(ctx, localpart)
 	if err != nil {
 		return nil, err
 	}
 	var linked []*upstream.Provider
 	for _, p := range s.Upstreams {
-		if slices.ContainsFunc(links, func(l store.UpstreamLink) bool { return l.ProviderID == p.ID() }) {
+		if p.Config().Proves() && slices.ContainsFunc(links, func(l store.UpstreamLink) bool { return l.ProviderID == p.ID() }) {
 			linked = append(linked, p)
 		}
 	}
@@ -84,7 +94,11 @@ func (s *Server) linkedProviders(ctx context.Context, localpart string) ([]*upst
 // chooseProof lets a person choose at which of their providers to sign in.
 func (s *Server) chooseProof(w http.ResponseWriter, r *http.Request, d proofDemand, linked []*upstream.Provider) {
 	if len(linked) == 0 {
-		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonUnknownProvider}, nil)
+		name := ""
+		if p := s.providerByID(d.ProviderID); p != nil {
+			name = p.Config().Name
+		}
+		s.cannotProve(w, r, name)
 		return
 	}
 	s.show(w, r, http.StatusOK, templates.ChooseProvider{Providers: s.proofWays(r, d, linked)})
@@ -109,6 +123,9 @@ func (s *Server) finishProof(w http.ResponseWriter, r *http.Request, p *upstream
 		return
 	}
 	login := store.Login{Localpart: localpart, ProviderID: p.ID(), UpstreamIssuer: who.Issuer, UpstreamSubject: who.Subject, AuthTime: who.AuthTime}
+	if login.AuthTime.IsZero() { // the provider does not say, and has not to
+		login.AuthTime = s.Clock.Now()
+	}
 	if !waiting.Proof.Met(login) {
 		s.unproven(w, r, p, waiting, templates.ReasonOtherAccount, nil)
 		return

@@ -40,6 +40,12 @@ func (s *Server) accountReset(w http.ResponseWriter, r *http.Request, v visit) {
 			s.resetWith(w, r, v, p)
 			return
 		}
+		if at := s.providerByID(p.providerID); at != nil && !at.Config().Proves() {
+			if name := at.Config().Name; !slices.Contains(page.Unprovable, name) {
+				page.Unprovable = append(page.Unprovable, name)
+			}
+			continue
+		}
 		p.URL = accountURL(provider.ActionCrossSigningReset, fieldDevice, p.DeviceID)
 		page.Places = append(page.Places, p.Place)
 	}

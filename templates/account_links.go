@@ -10,6 +10,9 @@ type AccountLinks struct {
 	Links []Link // oldest first
 	// Others are the providers at which another account can be linked.
 	Others []Provider
+	// CannotProve says that no way of the person's to sign in proves who they are,
+	// so that nothing can be changed here.
+	CannotProve bool
 }
 
 func (AccountLinks) template() string { return "links" }

@@ -42,6 +42,9 @@ const (
 	// ReasonNotFresh: the provider did not show that the person has just signed
 	// in, as was asked for [Provider].
 	ReasonNotFresh Reason = "not_fresh"
+	// ReasonCannotProve: the provider never shows when somebody signed in, and so
+	// proves nothing [Provider].
+	ReasonCannotProve Reason = "cannot_prove"
 	// ReasonOtherAccount: somebody else signed in than had to [Provider, UserID].
 	ReasonOtherAccount Reason = "other_account"
 	// ReasonCancelled: the sign-in was cancelled at the provider [Provider].
@@ -90,6 +93,7 @@ var statuses = map[Reason]int{
 	ReasonProviderInvalid:      http.StatusBadGateway,
 	ReasonProviderError:        http.StatusBadGateway,
 	ReasonNotFresh:             http.StatusForbidden,
+	ReasonCannotProve:          http.StatusForbidden,
 	ReasonOtherAccount:         http.StatusForbidden,
 	ReasonCancelled:            http.StatusForbidden,
 	ReasonNameTaken:            http.StatusConflict,

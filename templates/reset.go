@@ -6,6 +6,9 @@ type ResetDevices struct {
 	AccountFrame
 
 	Places []Place
+	// Unprovable are the providers of other devices of the person, which do not
+	// prove who they are: nothing begun there can go on.
+	Unprovable []string
 }
 
 func (ResetDevices) template() string { return "reset_devices" }

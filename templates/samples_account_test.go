@@ -40,6 +40,8 @@ func accountSamples() map[string]Page {
 		"end a website session": EndSessions{AccountFrame: frame, Form: sampleForm, Places: places[2:3]},
 		"reset devices":         ResetDevices{AccountFrame: sampleFrame(SectionReset), Places: places},
 		"reset without devices": ResetDevices{AccountFrame: sampleFrame(SectionReset)},
+		"reset of some devices": ResetDevices{AccountFrame: sampleFrame(SectionReset), Places: places[:1], Unprovable: []string{"GitHub", "Twitter"}},
+		"reset of no device":    ResetDevices{AccountFrame: sampleFrame(SectionReset), Unprovable: []string{"GitHub"}},
 		"reset":                 Reset{Form: sampleForm, UserID: "@alice:example.org", Place: places[0]},
 		"auth done":             AuthDone{},
 		"switch":                SwitchAccount{UserID: "@alice:example.org", Wanted: "@bob:example.org", SwitchURL: "/switch", StayURL: "/stay"},
@@ -65,6 +67,9 @@ func accountSamples() map[string]Page {
 	ways := []Provider{{Name: "Keycloak", URL: "/keycloak"}, {Name: "GitHub", URL: "/github"}}
 	all["links"] = AccountLinks{AccountFrame: sampleFrame(SectionLinks), Links: []Link{link, {Provider: "GitHub", LinkedAt: places[0].LastSeenAt}}, Others: ways}
 	all["links, only one"] = AccountLinks{AccountFrame: sampleFrame(SectionLinks), Links: []Link{{Provider: "GitHub", LinkedAt: places[0].LastSeenAt}}}
+	all["links that cannot be changed"] = AccountLinks{AccountFrame: sampleFrame(SectionLinks), Links: []Link{{Provider: "GitHub", LinkedAt: places[0].LastSeenAt}}, CannotProve: true}
+	all["link that cannot be proved"] = LinkAccount{Provider: "Keycloak", Account: "alice", UserID: "@alice:example.org"}
+	all["deactivate that cannot be proved"] = Deactivate{AccountFrame: sampleFrame(SectionHome)}
 	all["link"] = LinkAccount{Provider: "GitHub", Account: "alice", UserID: "@alice:example.org", Ways: ways}
 	all["link a taken name"] = LinkAccount{Provider: "GitHub", UserID: "@alice:example.org", Taken: true, NewName: &sampleForm, OtherURL: "/other", Ways: ways}
 	all["link that is proved"] = LinkAccount{Form: sampleForm, Provider: "GitHub", Account: "alice", UserID: "@alice:example.org", Proved: true}

@@ -25,6 +25,9 @@ type Response struct {
 	// nothing: the answer is ErrStale then.
 	MaxAge    *time.Duration
 	StartedAt time.Time
+	// WithoutAuthTime believes a provider that says no auth_time at all: that the
+	// person has just come from there is enough. One that says it has to be right.
+	WithoutAuthTime bool
 }
 
 // Finish exchanges the code and returns who signed in, after the ID token, the
@@ -48,7 +51,7 @@ func (p *Provider) Finish(ctx context.Context, r Response) (*Identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkFresh(id.AuthTime, r); err != nil {
+	if err := checkFresh(id, r); err != nil {
 		return nil, err
 	}
 	if err := p.introspect(ctx, token, id.Subject); err != nil {
@@ -129,15 +132,18 @@ const authTimeLeeway = 5 * time.Second
 
 // checkFresh holds the sign-in against what was asked for (OpenID Connect Core
 // 1.0 §3.1.3.7 item 13).
-func checkFresh(authTime time.Time, r Response) error {
+func checkFresh(id *Identity, r Response) error {
+	said := id.Claims["auth_time"] != nil
 	switch {
 	case r.MaxAge == nil:
 		return nil
 	case r.StartedAt.IsZero():
 		return wrap("the start of the login is not known", ErrStale)
-	case authTime.IsZero():
+	case !said && r.WithoutAuthTime:
+		return nil
+	case id.AuthTime.IsZero():
 		return wrap("auth_time is missing", ErrStale)
-	case authTime.Before(r.StartedAt.Add(-*r.MaxAge - authTimeLeeway)):
+	case id.AuthTime.Before(r.StartedAt.Add(-*r.MaxAge - authTimeLeeway)):
 		return wrap("auth_time is too early", ErrStale)
 	}
 	return nil

@@ -21,6 +21,7 @@ const (
 	githubUserAPI   = "https://api.github.com/user"
 	githubEmailPath = "/emails"
 	githubEmailRead = "user:email"
+	promptSelect    = "select_account"
 )
 
 func (p *Provider) isGitHub() bool { return p.config.Brand == brandGitHub }
@@ -63,6 +64,17 @@ func githubScope(scope []string) []string {
 		}
 	}
 	return names
+}
+
+// githubPrompt gives what asks a person who they are GitHub's name for it: it
+// knows select_account and nothing else, and shows an account picker then, where
+// it would otherwise send back at once whoever is signed in
+// (https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps).
+func githubPrompt(prompt []string) []string {
+	if slices.Contains(prompt, "login") || slices.Contains(prompt, promptSelect) {
+		return []string{promptSelect}
+	}
+	return nil
 }
 
 // githubIdentity asks the user API who the token belongs to.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"keymaker/internal/config"
 	"keymaker/upstream"
@@ -127,6 +128,33 @@ func TestGitHub(t *testing.T) {
 	}
 }
 
+func TestGitHubSaysNoAuthTime(t *testing.T) {
+	var now time.Duration
+	for _, c := range []struct {
+		name    string
+		without bool
+		started time.Time
+		want    error
+	}{
+		{"nothing is proved", false, time.Now(), upstream.ErrStale},
+		{"a new round trip is believed where it has to be enough", true, time.Now(), nil},
+		{"one that began nobody knows when is not", true, time.Time{}, upstream.ErrStale},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			g := newGitHub(t, map[string]recorded{githubToken: {200, "token.txt"}, githubUser: {200, "user.json"}, githubEmails: {200, "emails.json"}})
+			id, err := g.provider("openid").Finish(context.Background(), upstream.Response{Code: "code", Verifier: strings.Repeat("v", 43), MaxAge: &now, StartedAt: c.started,
+				WithoutAuthTime: c.without})
+			if c.want != nil {
+				wantError(t, err, c.want)
+				return
+			}
+			if err != nil || !id.AuthTime.IsZero() {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
 func TestGitHubAddresses(t *testing.T) {
 	for _, c := range []struct{ issuer, authorization, token, user string }{
 		{"", "https://github.com/login/oauth/authorize", "https://github.com/login/oauth/access_token", "https://api.github.com/user"},
@@ -150,6 +178,18 @@ func TestGitHubAddresses(t *testing.T) {
 			q := u.Query()
 			if q.Get("scope") != "user:email read:user" || q.Has("nonce") || q.Get("code_challenge_method") != "S256" || q.Get("state") != "s" || q.Get("login") != "octo" {
 				t.Errorf("parameters %v", q)
+			}
+		})
+	}
+	for prompt, want := range map[string]string{"": "", "login": "select_account", "select_account": "select_account", "consent": "", "none": "", "login consent": "select_account"} {
+		t.Run("the prompt "+prompt+" is asked for by the only name that GitHub knows", func(t *testing.T) {
+			p := upstream.New(config.IdentityProvider{Brand: "github", ClientID: "id"}, callbackURL, upstream.Options{})
+			address, err := p.Start(context.Background(), upstream.Request{State: "s", Nonce: "n", Prompt: strings.Fields(prompt)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if u, err := url.Parse(address); err != nil || u.Query().Get("prompt") != want {
+				t.Errorf("sent to %s, error %v", address, err)
 			}
 		})
 	}

@@ -100,5 +100,8 @@ func (p *Provider) prompt(r Request) []string {
 	if p.config.ForwardActionPrompt && r.Action == "register" && !slices.Contains(r.Prompt, "none") {
 		return []string{"create"}
 	}
+	if p.isGitHub() {
+		return githubPrompt(r.Prompt)
+	}
 	return r.Prompt
 }

@@ -69,6 +69,10 @@ type ProviderDetails struct {
 	Discovery         bool     `json:"discovery"`
 	// HasSecret: there is a client secret, in the configuration or in a file.
 	HasSecret bool `json:"has_client_secret"`
+	// Proves: a new sign-in there can prove who somebody is, before they change
+	// what matters; WithoutAuthTime, although the provider does not say when it was.
+	Proves          bool `json:"proves"`
+	WithoutAuthTime bool `json:"prove_without_auth_time"`
 }
 
 // ShowProvider shows an identity provider, named by its id or its brand.
@@ -86,6 +90,7 @@ func (s *Service) showProvider(ctx context.Context, name string) (ProviderDetail
 	return ProviderDetails{
 		Provider: shownProvider(c, uses[c.ClientID]), CallbackURL: s.Config.CallbackURL(c), Scope: c.Scope, UserIDClaims: c.UserIDClaims, Trusted: c.Trusted,
 		UniqueIDFallbacks: c.UniqueIDFallbacks, Registration: c.Registration, Discovery: c.Discovery, HasSecret: c.ClientSecret != "" || c.ClientSecretFile != "",
+		Proves: c.Proves(), WithoutAuthTime: c.ProveWithoutAuthTime,
 	}, nil
 }
 

@@ -85,11 +85,16 @@ func (c *AdminShowProviderCommand) Run(ctx context.Context, streams *Streams, pa
 		if len(p.UserIDClaims) > 0 {
 			names = joined(p.UserIDClaims)
 		}
+		proves := yesNo(p.Proves)
+		if p.Proves && p.WithoutAuthTime {
+			proves = "yes, without auth_time"
+		}
 		var t text
 		t.fields([][2]string{
 			{"Provider", p.ID}, {"Brand", p.Brand}, {"Name", p.Name}, {"Issuer", p.Issuer}, {"Default", yesNo(p.Default)}, {"Callback", p.CallbackURL},
 			{"Client secret", yesNo(p.HasSecret)}, {"Scope", joined(p.Scope)}, {"Names come from", names}, {"Trusted", yesNo(p.Trusted)},
 			{"Generated names", yesNo(p.UniqueIDFallbacks)}, {"Registration", yesNo(p.Registration)}, {"Discovery", yesNo(p.Discovery)},
+			{"Proves who people are", proves},
 			{"Users", strconv.Itoa(p.Users)}, {"Sessions", strconv.Itoa(p.Sessions)}, {"Devices", strconv.Itoa(p.Devices)},
 		})
 		return a.answer(p, t.String())

@@ -114,7 +114,20 @@ type IdentityProvider struct {
 	CheckCookie                  bool // without effect: the cookie is always checked
 	ExtraAuthorizationParameters map[string]string
 	ForwardActionPrompt          bool
+	// ProveWithoutAuthTime: a new round trip proves who a person is although the
+	// provider does not say when they signed in.
+	ProveWithoutAuthTime bool
 }
+
+// StatesAuthTime tells whether the provider can say when somebody signed in.
+// Only an ID token does: there is none from GitHub, nor from a provider whose
+// people userinfo_url names.
+func (p IdentityProvider) StatesAuthTime() bool {
+	return p.Brand != "github" && (p.Discovery || p.JWKSURL != "")
+}
+
+// Proves tells whether a new sign-in at the provider can prove who a person is.
+func (p IdentityProvider) Proves() bool { return p.ProveWithoutAuthTime || p.StatesAuthTime() }
 
 // What an identity provider can manage of a user.
 const (

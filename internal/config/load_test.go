@@ -130,6 +130,8 @@ func TestWarnings(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"an empty client secret", provider + `client_secret = ""`, at + `client_secret: is empty: this server is a public client of the provider`},
 		{"a picture that is none", provider + `icon = "https://x.org/x.png"`, at + `icon: is not shown: it is not an mxc URI`},
+		{"a proof that is weaker", provider + `prove_without_auth_time = true`,
+			at + `prove_without_auth_time: is on: whoever sits at a browser that is signed in at this provider can reset encryption, link, unlink and close the account`},
 		{"unique with others", provider + `userid_claims = ["unique", "email"]`, at + `userid_claims: has "unique" in it: names are generated, and no other claim is read`},
 		{"plain http to the provider", provider + `token_url = "http://sso.example.com/"`, at + `token_url: is plain http: whoever is on the way to the provider can log in as anybody`},
 		{"an endpoint of the embedded homeserver", good + "[global.homeserver]\nendpoint = \"http://localhost:8008\"", `k.toml:4: global.homeserver.endpoint: is not used by the embedded homeserver`},
@@ -139,6 +141,26 @@ func TestWarnings(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			if diff := cmp.Diff([]string{c.want}, mustParse(t, c.text).Warnings); diff != "" {
 				t.Errorf("warnings (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestWhoProves(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		provider      config.IdentityProvider
+		states, prove bool
+	}{
+		{"a provider with discovery", config.IdentityProvider{Brand: "keycloak", Discovery: true}, true, true},
+		{"one whose keys are configured", config.IdentityProvider{Brand: "keycloak", JWKSURL: "https://sso.example.com/jwks"}, true, true},
+		{"one without ID tokens", config.IdentityProvider{Brand: "forum", UserinfoURL: "https://forum.example.com/me"}, false, false},
+		{"GitHub", config.IdentityProvider{Brand: "github", Discovery: true, JWKSURL: "https://github.com/jwks"}, false, false},
+		{"GitHub that is believed", config.IdentityProvider{Brand: "github", Discovery: true, ProveWithoutAuthTime: true}, false, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if states, prove := c.provider.StatesAuthTime(), c.provider.Proves(); states != c.states || prove != c.prove {
+				t.Errorf("states %t, proves %t", states, prove)
 			}
 		})
 	}

@@ -143,6 +143,13 @@ var providerOptions = []option{
 		doc: "Whether a client that wants to register (action=register, MSC3824) gets the provider's page for that (prompt=create). " +
 			"Only for a provider that knows it.",
 	},
+	{
+		key: "prove_without_auth_time", fallback: false,
+		takes: flag(func(d *draft) *bool { return &d.provider.ProveWithoutAuthTime }),
+		doc: "Whether a person proves who they are by a new round trip through this provider although it does not say when they signed in (auth_time), as GitHub does not. " +
+			"They can then reset their encryption, link, unlink and close their account with it, and so can whoever sits at their unlocked browser. " +
+			"Without it an administrator does it for them. See security.md.",
+	},
 }
 
 // providerURL is the option of an endpoint.
