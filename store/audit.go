@@ -59,6 +59,8 @@ const (
 	// ActionDisplayNameChanged: by the person, an administrator, or the identity
 	// provider that the reason names.
 	ActionDisplayNameChanged = "display_name_changed"
+	// ActionPictureChanged: the same with the picture, which may be gone since.
+	ActionPictureChanged = "picture_changed"
 	// ActionBrowserSignedOut: a person signed out on the pages. The client, if
 	// any, is the one that sent them.
 	ActionBrowserSignedOut = "browser_signed_out"

@@ -150,6 +150,9 @@ func TestCloseAccount(t *testing.T) {
 			f.start(l, "D1", "c1")
 			_, err := f.SetDisplayName(f.ctx, tt.name, "Name", store.ActorUser)
 			f.must(err)
+			picture := f.usePicture(tt.name, "content")
+			f.addPicture(tt.name, "not used")
+			f.exec("UPDATE upstream_links SET picture_url = 'https://idp.example/picture' WHERE localpart = ?", tt.name)
 			k := store.ProofKey{Browser: "browser", Localpart: tt.name, Purpose: "deactivate"}
 			f.want("without a proof", f.CloseAccount(f.ctx, k, tt.erase), store.ErrNotFound)
 			f.proof(l, "deactivate")
@@ -158,6 +161,12 @@ func TestCloseAccount(t *testing.T) {
 			if err != nil || !user.Account.Deactivated || user.DisplayName != tt.want || len(f.live(tt.name)) != 0 {
 				f.t.Errorf("user %+v, error %v, sessions %q", user, err, f.live(tt.name))
 			}
+			kept := f.number("SELECT count(*) FROM pictures WHERE localpart = ?", tt.name) + f.number("SELECT count(*) FROM upstream_links WHERE localpart = ? AND picture_url <> ''", tt.name)
+			if tt.erase != (kept == 0) || tt.erase != (user.AvatarURL == "") {
+				f.t.Errorf("%d pictures or links to them are kept, the user has %q", kept, user.AvatarURL)
+			}
+			_, err = f.Picture(f.ctx, picture.ID)
+			f.want("the picture of who has left", err, store.ErrNotFound)
 			events, err := f.AuditEvents(f.ctx, tt.name, 9)
 			f.must(err)
 			erased := false

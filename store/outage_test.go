@@ -99,6 +99,13 @@ func operations(ctx context.Context, f *fixture, g grant) []operation {
 		{"AddLink", func() error { return f.AddLink(ctx, store.NewLink{Localpart: "alice"}) }},
 		{"Unlink", func() error { return f.Unlink(ctx, "alice", store.UpstreamLink{}, store.Unlinking{}) }},
 		{"SetDisplayName", func() error { return only(f.SetDisplayName(ctx, "alice", "x", store.ActorUser)) }},
+		{"AddPicture", func() error { return only(f.AddPicture(ctx, "alice", store.NewPicture{})) }},
+		{"UsePicture", func() error { return only(f.UsePicture(ctx, "alice", "x", store.ActorUser)) }},
+		{"ChangePicture", func() error { return only(f.ChangePicture(ctx, store.PictureChange{Localpart: "alice"})) }},
+		{"Picture", func() error { return only(f.Picture(ctx, "x")) }},
+		{"PublicPicture", func() error { return only(f.PublicPicture(ctx, "x")) }},
+		{"PictureOf", func() error { return only(f.PictureOf(ctx, "alice")) }},
+		{"PublicPictureID", func() error { return only(f.PublicPictureID(ctx, "alice")) }},
 		{"IdleDevices", func() error { return only(f.IdleDevices(ctx, "alice")) }},
 		{"EndPlaces", func() error { return f.EndPlaces(ctx, "alice", store.Places{}) }},
 		{"SignOutElsewhere", func() error { return f.SignOutElsewhere(ctx, store.Login{Localpart: "alice"}, "c") }},
@@ -160,7 +167,7 @@ func TestOutage(t *testing.T) {
 			return ctx
 		}},
 		{"tables that are gone", 2, func(f *fixture) context.Context {
-			for _, table := range []string{"access_tokens", "pending_links", "uia_sessions", "reset_approvals", "proofs", "associations", "sessions", "device_keys", "one_time_keys", "fallback_keys",
+			for _, table := range []string{"access_tokens", "pending_links", "pictures", "uia_sessions", "reset_approvals", "proofs", "associations", "sessions", "device_keys", "one_time_keys", "fallback_keys",
 				"key_signatures", "devices", "login_tokens", "browser_sessions", "authorization_codes", "authorization_requests", "device_grants", "pushed_requests",
 				"consents", "upstream_logins", "upstream_links", "clients", "cross_signing_keys", "users", "server_secrets", "oidc_signingkey", "audit_events", "jobs"} {
 				f.exec("DROP TABLE " + table)

@@ -47,15 +47,18 @@ func (s *Store) CloseAccount(ctx context.Context, k ProofKey, erase bool) error 
 	})
 }
 
-// erase removes what a person is called. The localpart stays: nobody else may
+// erase removes what a person is called and looks like. The localpart stays: nobody else may
 // ever have it.
 func (s *Store) erase(ctx context.Context, localpart string) error {
 	err := s.write(ctx).Model(&userRow{}).Where("localpart = ?", localpart).
-		Updates(map[string]any{"display_name": "", "email": "", "profile_changed_at": s.now()}).Error
+		Updates(map[string]any{"display_name": "", "email": "", "avatar_url": "", "profile_changed_at": s.now()}).Error
 	if err != nil {
 		return fault("erase a profile", err)
 	}
-	err = s.write(ctx).Model(&linkRow{}).Where("localpart = ?", localpart).Update("account_name", "").Error
+	if err := s.erasePictures(ctx, localpart); err != nil {
+		return err
+	}
+	err = s.write(ctx).Model(&linkRow{}).Where("localpart = ?", localpart).Updates(map[string]any{"account_name": "", "picture_url": ""}).Error
 	if err != nil {
 		return fault("erase the names of links", err)
 	}

@@ -27,6 +27,8 @@ const (
 	// how long one that was given up.
 	keepDone   = 24 * time.Hour
 	keepFailed = 30 * 24 * time.Hour
+	// keepUnusedPictures is how long a picture is kept that no user has.
+	keepUnusedPictures = 24 * time.Hour
 )
 
 // Sweep ends the sessions whose refresh token has expired and removes what has
@@ -64,6 +66,7 @@ func (s *Store) Sweep(ctx context.Context) (int64, error) {
 		{"sessions", "id", "ended_at < ?", before(keepEnded)},
 		{"jobs", "id", "state = 'done' AND finished_at < ?", before(keepDone)},
 		{"jobs", "id", "state = 'failed' AND finished_at < ?", before(keepFailed)},
+		{"pictures", "id", "used_at IS NULL AND created_at < ?", before(keepUnusedPictures)},
 		{"consents", "client_id", "approved_at <= ?", before(consentLife)},
 		{"clients", "id", fmt.Sprintf(`last_used_at < ? AND (metadata_hash IS NOT NULL OR last_used_at = created_at OR last_used_at < %d)
 			AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.client_id = clients.id AND s.ended_at IS NULL)

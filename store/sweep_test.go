@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -95,6 +96,11 @@ func TestSweepOfWhatExpires(t *testing.T) {
 			g := f.start(f.login("alice"), "", "c1")
 			f.exec("UPDATE access_tokens SET expires_at = ? WHERE token_hash = ?", expires.UnixMilli(), g.Access)
 		}, func(f *fixture) int64 { return f.number("SELECT count(*) FROM access_tokens") }},
+		{"pictures that nobody has, a day later", 24 * time.Hour, func(f *fixture, expires time.Time) {
+			f.login("alice")
+			uri := f.addPicture("alice", "x")
+			f.exec("UPDATE pictures SET created_at = ? WHERE id = ?", expires.UnixMilli(), strings.TrimPrefix(uri, f.MediaURI("")))
+		}, func(f *fixture) int64 { return f.number("SELECT count(*) FROM pictures") }},
 		{"rate limits that are full again", 0, func(f *fixture, expires time.Time) {
 			_, err := f.MergeLimits(f.ctx, []store.Taken{{Key: secret.Bytes(32), Since: expires.Add(-time.Second), Cost: time.Second}}, time.Hour)
 			f.must(err)
@@ -248,10 +254,10 @@ func TestSweepInBatches(t *testing.T) {
 		if removed != 2*store.SweepBatch+100 || f.number("SELECT count(*) FROM login_tokens") != 1 {
 			f.t.Errorf("removed %d, left %d", removed, f.number("SELECT count(*) FROM login_tokens"))
 		}
-		// A look for sessions to end, one statement for each of the twenty-one steps
+		// A look for sessions to end, one statement for each of the twenty-two steps
 		// and two more for this table, each a transaction of its own: nobody waits
 		// long for the writer.
-		if want := (store.Counts{Statements: 24}); cost != want {
+		if want := (store.Counts{Statements: 25}); cost != want {
 			f.t.Errorf("it cost %+v, want %+v", cost, want)
 		}
 	})

@@ -13,8 +13,10 @@ type User struct {
 	Localpart   string
 	DisplayName string
 	Email       string
-	CreatedAt   time.Time
-	Account     Account
+	// AvatarURL is the mxc URI of the user's picture; "" for none.
+	AvatarURL string
+	CreatedAt time.Time
+	Account   Account
 	// SignInsKnownAt is up to when the person knows of sign-ins; zero before
 	// they have said so.
 	SignInsKnownAt time.Time
@@ -27,6 +29,7 @@ type userRow struct {
 	Localpart        string
 	DisplayName      string
 	Email            string
+	AvatarURL        string
 	CreatedAt        int64
 	State            accountColumns `gorm:"embedded"`
 	SignInsKnownAt   *int64
@@ -36,7 +39,7 @@ type userRow struct {
 func (userRow) TableName() string { return "users" }
 
 func (r userRow) user() User {
-	user := User{Localpart: r.Localpart, DisplayName: r.DisplayName, Email: r.Email, CreatedAt: fromMilli(r.CreatedAt), Account: r.State.account()}
+	user := User{Localpart: r.Localpart, DisplayName: r.DisplayName, Email: r.Email, AvatarURL: r.AvatarURL, CreatedAt: fromMilli(r.CreatedAt), Account: r.State.account()}
 	if r.SignInsKnownAt != nil {
 		user.SignInsKnownAt = fromMilli(*r.SignInsKnownAt)
 	}
@@ -81,6 +84,7 @@ type linkRow struct {
 	Subject     string
 	Localpart   string
 	AccountName string
+	PictureURL  string
 	CreatedAt   int64
 }
 

@@ -38,7 +38,7 @@ var (
 	activityActions = []string{"session_started", "session_ended", "user_created", "user_adopted", "user_linked", "user_unlinked", "user_associated", "association_removed",
 		"user_detached", "consent_given", "consent_remembered", "reset_approved",
 		"cross_signing_keys_set", "cross_signing_keys_replaced",
-		"consent_denied", "device_renamed", "device_removed", "display_name_changed", "browser_signed_out", "user_locked", "user_unlocked",
+		"consent_denied", "device_renamed", "device_removed", "display_name_changed", "picture_changed", "browser_signed_out", "user_locked", "user_unlocked",
 		"user_suspended", "user_unsuspended", "user_deactivated", "user_erased", "user_reactivated"}
 	activityActors  = []string{"user", "client", "server", "admin"}
 	activityReasons = []string{"logout", "token_revoked", "rp_initiated", "device_replaced", "code_replayed", "refresh_reused", "refresh_expired",
