@@ -70,6 +70,9 @@ func (a assets) addLogo(prefix, path string) error {
 	return nil
 }
 
+// defaultAccent is the accent colour of the stylesheet as it is.
+const defaultAccent = "#0b5f55"
+
 // recolour returns the stylesheet with another accent colour.
 func recolour(css []byte, accent string) ([]byte, error) {
 	if accent == "" {

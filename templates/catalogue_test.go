@@ -60,7 +60,7 @@ func messages(t *testing.T) map[string]map[string]*i18n.Message {
 func used(t *testing.T) []string {
 	t.Helper()
 	keys := map[string]bool{}
-	files, err := fs.Glob(pages, "html/*.html")
+	files, err := fs.Glob(pages, "*/*.*")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,6 +82,11 @@ func used(t *testing.T) []string {
 		keys["notice."+string(kind)+".title"] = true
 		keys["notice."+string(kind)+".what"] = true
 	}
+	for _, kind := range mailKinds {
+		for _, what := range []string{"subject", "what", "act"} {
+			keys[Mail{Kind: kind}.message(what)] = what != "act" || kind != MailTest
+		}
+	}
 	for prefix, names := range map[string][]string{"activity.": activityActions, "activity.by_": activityActors, "activity.why_": activityReasons} {
 		for _, name := range names {
 			keys[prefix+name] = true
@@ -102,6 +107,7 @@ func used(t *testing.T) []string {
 	for _, kind := range []ActionKind{ActionContinue, ActionRestart, ActionRetry, ActionChoose} {
 		keys["action."+string(kind)] = true
 	}
+	maps.DeleteFunc(keys, func(_ string, is bool) bool { return !is })
 	return slices.Sorted(maps.Keys(keys))
 }
 

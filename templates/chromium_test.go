@@ -31,6 +31,9 @@ func TestPagesInChromium(t *testing.T) {
 	browser := chromiumtest.Start(t, nil)
 	host := strings.TrimPrefix(served, "http://")
 	names := slices.Sorted(maps.Keys(samples()))
+	for _, m := range mailSamples() {
+		names = append(names, "mail "+string(m.Kind))
+	}
 	var next sync.Mutex
 	take := func() (name string, ok bool) {
 		next.Lock()
@@ -78,7 +81,10 @@ func TestBrandedPagesInChromium(t *testing.T) {
 // serveSamples serves every sample at /LANGUAGE/NAME until the test ends.
 func serveSamples(t *testing.T, r *Renderer) (address string) {
 	t.Helper()
-	all := samples()
+	all, mails := samples(), map[string]Mail{}
+	for _, m := range mailSamples() {
+		mails["mail "+string(m.Kind)] = m
+	}
 	mux := http.NewServeMux()
 	for path, asset := range r.Assets() {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
@@ -90,7 +96,14 @@ func serveSamples(t *testing.T, r *Renderer) (address string) {
 		})
 	}
 	mux.HandleFunc("GET /{lang}/{name}", func(w http.ResponseWriter, req *http.Request) {
-		page, ok := all[req.PathValue("name")]
+		lang, name := language.MustParse(req.PathValue("lang")), req.PathValue("name")
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		if m, ok := mails[name]; ok {
+			w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'") // what it may have
+			_, _ = w.Write([]byte(letterOf(t, r, lang, m).Markup))
+			return
+		}
+		page, ok := all[name]
 		if !ok {
 			http.NotFound(w, req)
 			return
@@ -101,9 +114,8 @@ func serveSamples(t *testing.T, r *Renderer) (address string) {
 			policy += "; script-src 'self'"
 		}
 		w.Header().Set("Content-Security-Policy", policy)
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		var buf bytes.Buffer
-		if err := r.RenderVisit(&buf, Visit{Lang: language.MustParse(req.PathValue("lang")), Here: req.URL}, page); err != nil {
+		if err := r.RenderVisit(&buf, Visit{Lang: lang, Here: req.URL}, page); err != nil {
 			t.Error(err)
 		}
 		_, _ = w.Write(buf.Bytes())

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/text/language"
+
 	"keymaker/internal/chromiumtest"
 )
 
@@ -66,11 +68,22 @@ This page is written by the tests:
 	for _, template := range slices.Sorted(maps.Keys(chosen)) {
 		title := words(elements(document(t, samples()[chosen[template]]), "h1")[0])
 		fmt.Fprintf(&b, "\n## %s\n\n`templates/html/%s.html`\n\n", title, template)
-		for _, p := range pictures {
-			fmt.Fprintf(&b, "![%s, %s](%s)\n", title, p.look.Scheme, p.path(template))
-		}
+		show(&b, title, template)
+	}
+	fmt.Fprintf(&b, "\n# Mails\n\n`templates/html/mail.html` and `templates/text/mail.txt`. They load nothing.\n")
+	for _, m := range mailSamples() {
+		title := letterOf(t, renderer(t), language.English, m).Subject
+		fmt.Fprintf(&b, "\n## %s\n\n", title)
+		show(&b, title, "mail_"+string(m.Kind))
 	}
 	return b.String()
+}
+
+// show has all pictures of one thing.
+func show(b *strings.Builder, title, name string) {
+	for _, p := range pictures {
+		fmt.Fprintf(b, "![%s, %s](%s)\n", title, p.look.Scheme, p.path(name))
+	}
 }
 
 func TestTheGalleryShowsEveryPage(t *testing.T) {
@@ -85,9 +98,13 @@ func TestTheGalleryShowsEveryPage(t *testing.T) {
 	if err != nil || string(got) != want {
 		t.Errorf("%s is not what the pages are (%v). Run: %s", gallery, err, howToUpdate)
 	}
-	for template := range portraits() {
+	shown := slices.Collect(maps.Keys(portraits()))
+	for _, m := range mailSamples() {
+		shown = append(shown, "mail_"+string(m.Kind))
+	}
+	for _, name := range shown {
 		for _, p := range pictures {
-			if _, err := os.Stat(filepath.Join("../docs", p.path(template))); err != nil {
+			if _, err := os.Stat(filepath.Join("../docs", p.path(name))); err != nil {
 				t.Errorf("%v. Run: %s", err, howToUpdate)
 			}
 		}
@@ -99,12 +116,18 @@ func takePictures(t *testing.T) {
 	t.Helper()
 	served := serveSamples(t, renderer(t))
 	tab := chromiumtest.Start(t, nil).Person(t).Tab(t, true, strings.TrimPrefix(served, "http://"))
-	for template, name := range portraits() {
-		tab.Open(served + "/en/" + url.PathEscape(name))
+	shoot := func(sample, name string) {
+		tab.Open(served + "/en/" + url.PathEscape(sample))
 		for _, p := range pictures {
 			tab.Look(p.look)
-			tab.Shot(filepath.Join("../docs", p.path(template)))
+			tab.Shot(filepath.Join("../docs", p.path(name)))
 		}
+	}
+	for template, name := range portraits() {
+		shoot(name, template)
+	}
+	for _, m := range mailSamples() {
+		shoot("mail "+string(m.Kind), "mail_"+string(m.Kind))
 	}
 }
 
@@ -116,7 +139,7 @@ func TestEveryTemplateHasASample(t *testing.T) {
 	}
 	for _, file := range files {
 		name := strings.TrimSuffix(file.Name(), ".html")
-		if name != "layout" && name != "parts" && name != "brands" && chosen[name] == "" {
+		if name != "layout" && name != "parts" && name != "brands" && name != "mail" && chosen[name] == "" {
 			t.Errorf("no sample shows %s, so no browser has seen it", file.Name())
 		}
 	}

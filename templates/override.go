@@ -14,8 +14,8 @@ import (
 	"golang.org/x/text/language"
 )
 
-// sources are the files of html/ by their names, of which a folder may have
-// replaced some.
+// sources are the files of html/ and text/ by their names, of which a folder may
+// have replaced some.
 type sources map[string]templateFile
 
 // templateFile is a template, and where it is from: what an error in it names.
@@ -25,7 +25,7 @@ type templateFile struct{ path, text string }
 // replaces nothing.
 func openSources(folder string) (sources, error) {
 	s := sources{}
-	files, err := fs.Glob(pages, "html/*.html")
+	files, err := fs.Glob(pages, "*/*.*")
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func (s sources) replace(folder string) error {
 	}
 	for _, file := range files {
 		name, path := file.Name(), filepath.Join(folder, file.Name())
-		if filepath.Ext(name) != ".html" {
+		if ending := filepath.Ext(name); ending != ".html" && ending != ".txt" {
 			continue
 		}
 		if _, ok := s[name]; !ok {
@@ -66,9 +66,9 @@ func (s sources) replace(folder string) error {
 	return nil
 }
 
-// try parses every page and renders it once, when a folder replaces any template,
-// so that what is wrong with one is known at the start and not by a person's
-// visit. Pages that cannot be shown without the folder either are no fault of it.
+// try parses every page and every mail and renders it once, when a folder replaces
+// any template, so that what is wrong with one is known at the start and not by a
+// person's visit. Pages that cannot be shown without the folder either are no fault of it.
 // One language does for all, for the catalogues have the same messages.
 func (r *Renderer) try(own *Renderer) error {
 	for _, kind := range pageKinds {
@@ -83,6 +83,11 @@ func (r *Renderer) try(own *Renderer) error {
 			continue
 		}
 		if err := r.RenderVisit(io.Discard, visit, page); err != nil {
+			found = append(found, err)
+		}
+	}
+	for _, mail := range mailTrials() {
+		if _, err := r.Mail(language.English, mail); err != nil {
 			found = append(found, err)
 		}
 	}

@@ -1,4 +1,4 @@
-// Package templates is everything that a person sees: the pages, one
+// Package templates is everything that a person sees: the pages, the mails, one
 // stylesheet, one mark, and the messages in every language, all inside the
 // binary. A page works without scripts, names no other host, and shows what
 // others have chosen (names of applications, hosts) only after cleaning it.
@@ -18,9 +18,11 @@ import (
 	"sync"
 
 	"golang.org/x/text/language"
+
+	"keymaker/templates/palette"
 )
 
-//go:embed html/*.html
+//go:embed html/*.html text/*.txt
 var pages embed.FS
 
 // DefaultAssetPrefix is where the assets are served when Options name no other
@@ -47,7 +49,9 @@ type Renderer struct {
 	links     []footLink
 	languages []languageName
 	sources   sources
-	stencils  map[string]*sync.Pool // page name -> *stencil that nobody has
+	// light and dark are the colours of mails that follow from the accent.
+	light, dark palette.Palette
+	stencils    map[string]*sync.Pool // page name -> *stencil that nobody has
 }
 
 // A Page is the content of one page: AccountHome and those that it leads to, ChooseProvider, Consent,
@@ -136,6 +140,9 @@ func open(opts Options) (*Renderer, error) {
 		stencils:  map[string]*sync.Pool{},
 	}
 	if r.sources, err = openSources(opts.Branding.Templates); err != nil {
+		return nil, err
+	}
+	if r.light, r.dark, err = palette.New(cmp.Or(opts.Branding.Accent, defaultAccent)); err != nil {
 		return nil, err
 	}
 	for _, kind := range pageKinds {

@@ -35,6 +35,18 @@ func trials() []Page {
 	return all
 }
 
+// mailTrials returns each mail, with everything that it can show and with little.
+func mailTrials() []Mail {
+	var all []Mail
+	for _, kind := range mailKinds {
+		var full Mail
+		fill(reflect.ValueOf(&full).Elem(), true)
+		full.Kind = kind
+		all = append(all, full, Mail{Kind: kind})
+	}
+	return all
+}
+
 // fill sets what a template can see of a value.
 func fill(v reflect.Value, full bool) {
 	if known, ok := trialValues[v.Type()]; ok {

@@ -33,6 +33,7 @@ type AdminCommand struct {
 	Audit  AdminAuditCommand `cmd:"" help:"List what happened to accounts and sessions, the newest first."`
 	Jobs   AdminJobsCommand  `cmd:"" help:"Look after what the server still has to tell others."`
 	Query  AdminQueryCommand `cmd:"" help:"Look at what the server keeps, and put it right."`
+	Mail   AdminMailCommand  `cmd:"" help:"Look after the mails for people."`
 }
 
 // administration is a command at work.
@@ -44,6 +45,13 @@ type administration struct {
 
 // run does something on the database or through the server.
 func (c *AdminCommand) run(ctx context.Context, streams *Streams, do func(*administration) error) error {
+	return c.runBy(ctx, streams, onDatabase, do)
+}
+
+// runBy does something through the server, or else directly, on what it needs.
+func (c *AdminCommand) runBy(ctx context.Context, streams *Streams, directly func(context.Context, *config.Config, *administration, func(*administration) error) error,
+	do func(*administration) error,
+) error {
 	a := &administration{streams: streams, json: c.JSON}
 	if c.Socket != "" {
 		a.on = admin.NewClient(c.Socket)
@@ -54,7 +62,7 @@ func (c *AdminCommand) run(ctx context.Context, streams *Streams, do func(*admin
 		return err
 	}
 	if !c.Server {
-		return onDatabase(ctx, cfg, a, do)
+		return directly(ctx, cfg, a, do)
 	}
 	if cfg.Private.Address == "" {
 		return errors.New("the configuration's [global.private] names no address: set it for the server, or name its socket with --socket")

@@ -90,6 +90,11 @@ func TestAdminThroughTheServer(t *testing.T) {
 			}
 		}
 	})
+	t.Run("a mail is sent by the server, which has no mail server here", func(t *testing.T) {
+		if status, _, errs := administer("", "mail", "test", "bob@example.org", "--server"); status != 1 || !strings.Contains(errs, "the configuration has no [global.smtp]") {
+			t.Errorf("exit status %d: %s", status, errs)
+		}
+	})
 	t.Run("what is changed is changed, once it is confirmed", func(t *testing.T) {
 		if status, _, errs := administer("", "user", "end-sessions", "alice", "--server"); status != 1 || !strings.Contains(errs, "nothing was changed") {
 			t.Errorf("exit status %d: %s", status, errs)

@@ -57,6 +57,13 @@ func administer(in string, args ...string) (status int, out, errs string) {
 	return status, o.String(), e.String()
 }
 
+// administerWith runs a command in an environment.
+func administerWith(env []string, args ...string) (status int, out, errs string) {
+	var o, e bytes.Buffer
+	status = command.Main(append([]string{"admin"}, args...), &command.Streams{Out: &o, Err: &e, Env: env})
+	return status, o.String(), e.String()
+}
+
 func TestAdminUserStates(t *testing.T) {
 	tests := []struct{ command, says, again, state string }{
 		{"lock", "@alice:example.com is locked.", "@alice:example.com was locked already.", "locked"},

@@ -14,6 +14,7 @@ import (
 	"keymaker/internal/command"
 	"keymaker/internal/config"
 	"keymaker/internal/harness"
+	"keymaker/internal/mail/mailtest"
 )
 
 // byCI are the commands of the documents that .ci/run executes, and what stands
@@ -53,6 +54,7 @@ func inFolder(t *testing.T) {
 	t.Helper()
 	t.Chdir(t.TempDir())
 	write(t, "keycloak_secret", "secret")
+	write(t, "smtp_password", "secret")
 	write(t, "wiki_secret", strings.Repeat("s", 44))
 	write(t, "secret", strings.Repeat("k", 32))
 	write(t, "logo.svg", "<svg/>")
@@ -102,6 +104,9 @@ func TestEveryCommandInTheDocumentsWorks(t *testing.T) {
 			t.Run(b.document+": "+line, func(t *testing.T) {
 				inFolder(t)
 				write(t, "keymaker.toml", readme+"\n[global.database]\nurl = \"sqlite:keymaker.db\"\n")
+				if strings.HasPrefix(line, "./keymaker admin mail ") {
+					write(t, "keymaker.toml", mailConfiguration(mailtest.Start(t)))
+				}
 				if strings.HasPrefix(line, "./keymaker admin ") {
 					withAlice(t)
 				}

@@ -16,6 +16,7 @@ func checkGlobal(r *reader, n *node, path string) {
 		c.OIDCRatePerSecond = 0 // either of them switches the limits off
 	}
 	checkSecretFile(r, n, path)
+	checkSMTP(r, n.table()["smtp"], join(path, "smtp"))
 	if list := n.table()["identity_provider"]; list != nil {
 		checkIDs(r, list.list(), join(path, "identity_provider"), "provider", func(i int) string { return r.draft.config.IdentityProviders[i].ClientID })
 		checkDefaults(r, list.list(), join(path, "identity_provider"))

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"keymaker/internal/mail"
 	"keymaker/internal/secret"
 	"keymaker/provider/registration"
 	"keymaker/templates"
@@ -29,6 +30,7 @@ type Config struct {
 	Private           Private
 	IdentityProviders []IdentityProvider
 	OIDCClients       []OIDCClient
+	SMTP              mail.Options
 	Branding          templates.Branding
 
 	SecretFile      string // path of the master key; made when it is missing and the database is SQLite

@@ -78,7 +78,7 @@ func TestProblemsOfTheEnvironment(t *testing.T) {
 		{"a misspelt first table", []string{"KEYMAKER_GLOBL__PORT=80"}, []string{`KEYMAKER_GLOBL__PORT: unknown variable (did you mean "KEYMAKER_GLOBAL__PORT"?)`}},
 		{"a misspelt key of a provider", []string{idp + "0__CLIENT=x"}, []string{idp + `0__CLIENT: unknown variable (did you mean "` + idp + `0__CLIENT_ID"?)`}},
 		{"small letters", []string{"KEYMAKER_GLOBAL__port=80"}, []string{`KEYMAKER_GLOBAL__port: unknown variable (did you mean "KEYMAKER_GLOBAL__PORT"?)`}},
-		{"nothing near", []string{"KEYMAKER_GLOBAL__SMTP__HOST=x"}, []string{`KEYMAKER_GLOBAL__SMTP__HOST: unknown variable`}},
+		{"nothing near", []string{"KEYMAKER_GLOBAL__TURN__HOST=x"}, []string{`KEYMAKER_GLOBAL__TURN__HOST: unknown variable`}},
 		{"an impossible value", []string{"KEYMAKER_GLOBAL__PORT=0"}, []string{`KEYMAKER_GLOBAL__PORT: global.port: 0 is not between 1 and 65535`}},
 		{"no number", []string{"KEYMAKER_GLOBAL__PORT=80x"}, []string{`KEYMAKER_GLOBAL__PORT: global.port: must be a whole number`}},
 		{"no switch", []string{"KEYMAKER_GLOBAL__OIDC_REQUIRE_PKCE=yes"}, []string{`KEYMAKER_GLOBAL__OIDC_REQUIRE_PKCE: global.oidc_require_pkce: must be true or false`}},

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"keymaker/internal/config"
+	"keymaker/internal/mail"
 )
 
 // comparePrefixes lets cmp compare what netip keeps to itself.
@@ -30,6 +31,7 @@ func TestTheSmallestConfigurationHasEveryDefault(t *testing.T) {
 		TrustedProxies:       []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 		Database:             config.Database{URL: "sqlite:keymaker.db"},
 		Homeserver:           config.Homeserver{Kind: "embedded"},
+		SMTP:                 mail.Options{Security: mail.StartTLS, Timeout: 15 * time.Second},
 		SecretFile:           "keymaker.secret",
 		LogLevel:             "info",
 		LogFormat:            "text",

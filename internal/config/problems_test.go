@@ -11,7 +11,7 @@ func TestUnknownKeys(t *testing.T) {
 		{"a misspelt first table", good + "[globel.database]", `k.toml:3: globel: unknown key (did you mean "global"?)`},
 		{"a key in the wrong table", good + "[global.database]\nport = 80", `k.toml:4: global.database.port: unknown key (did you mean "global.port"?)`},
 		{"a key before every table", "port = 80\n" + good, `k.toml:1: port: unknown key (did you mean "global.port"?)`},
-		{"nothing near", good + `smtp = {}`, `k.toml:3: global.smtp: unknown key`},
+		{"nothing near", good + `turn = {}`, `k.toml:3: global.turn: unknown key`},
 		{"a dotted key", good + `well_known.clint = "x"`, `k.toml:3: global.well_known.clint: unknown key (did you mean "client"?)`},
 		{"in an inline table", good + "identity_provider = [\n{brand = \"X\", client_id = \"y\", issuer_url = \"https://x.org\"},\n{brand = \"X\", client_id = \"z\", issuer = \"https://x.org\", issuer_url = \"https://x.org\"}]",
 			`k.toml:5: global.identity_provider.1.issuer: unknown key (did you mean "issuer_url"?)`},

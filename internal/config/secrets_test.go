@@ -19,6 +19,11 @@ func TestNoSecretIsPrinted(t *testing.T) {
 url = "postgres://u:`+secretly+`@h/d"
 [global.homeserver]
 secret = "`+secretly+`"
+[global.smtp]
+host = "mail.example.com"
+from = "chat@example.com"
+username = "u"
+password = "`+secretly+`"
 `, "KEYMAKER_GLOBAL__OIDC_REGISTRATION_ACCESS_TOKEN="+secretly, "KEYMAKER_GLOBAL__SECRET_FILE=key")
 	if err != nil {
 		t.Fatal(err)
@@ -49,6 +54,9 @@ func TestNoProblemShowsASecret(t *testing.T) {
 		{name: "a database that is none", text: good + `database.url = "` + secretly + `"`},
 		{name: "a database URL with a broken password", text: good + `database.url = "postgres://u:` + secretly + `%zz@h/d"`},
 		{name: "a database that lacks its secret file", text: good + `database.url = "postgres://u:` + secretly + `@h/d"`},
+		{name: "a password of the wrong type", text: good + `smtp.password = ["` + secretly + `"]`},
+		{name: "a password where its file should be", text: good + `smtp.password_file = "` + secretly + `"`},
+		{name: "a password without a user name", text: good + `smtp.password = "` + secretly + `"`},
 		{name: "a secret of the wrong type", text: good + `homeserver.secret = ["` + secretly + `"]`},
 		{name: "a secret where its file should be", text: good + `homeserver.secret_file = "` + secretly + `"`},
 		{name: "a client secret where its file should be", text: provider + `client_secret_file = "` + secretly + `"`},

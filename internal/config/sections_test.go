@@ -67,9 +67,13 @@ func TestEveryKeyComesFromTheEnvironmentToo(t *testing.T) {
 		}
 		file := "[global]\nserver_name = \"example.com\"\n[[global.identity_provider]]\nbrand = \"Google\"\nclient_id = \"keymaker\"\nissuer_url = \"https://x.org\"\n" +
 			"[[global.oidc_client]]\nclient_id = \"wiki\"\nredirect_uris = [\"https://wiki.example.com/\"]\nclient_secret = \"0123456789012345678901\"\n" +
-			"grant_types = [\"authorization_code\", \"client_credentials\"]\n"
+			"grant_types = [\"authorization_code\", \"client_credentials\"]\n" +
+			"[global.smtp]\nhost = \"localhost\"\nfrom = \"chat@example.com\"\nusername = \"keymaker\"\npassword = \"secret\"\n"
 		if strings.HasSuffix(path, "client_secret_file") || strings.HasPrefix(path, "global.oidc_client.0.jwks") { // which the secret stands in the way of
 			file = strings.ReplaceAll(file, "client_secret = ", "# ")
+		}
+		if strings.HasSuffix(path, "smtp.password_file") {
+			file = strings.ReplaceAll(file, "password = ", "# ")
 		}
 		_, err := Parse("k.toml", []byte(file), []string{variable(path) + "=" + text})
 		if refused := err != nil; refused != strings.HasSuffix(o.key, "_file") {
@@ -102,7 +106,7 @@ func TestNearest(t *testing.T) {
 		"client":                 "client_id",
 		"client_secrets":         "client_secret",
 		"oddress":                "address",
-		"smtp":                   "",
+		"turn":                   "",
 		"":                       "",
 		strings.Repeat("p", 500): "",
 	} {
