@@ -3,7 +3,6 @@ package command_test
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 
@@ -16,14 +15,6 @@ func mailConfiguration(s *mailtest.Server) string {
 }
 
 func TestAdminMailTest(t *testing.T) {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed := free.Addr().(*net.TCPAddr).Port
-	if err := free.Close(); err != nil {
-		t.Fatal(err)
-	}
 	tests := []struct {
 		name, address, more string
 		server              func(*mailtest.Options)
@@ -34,7 +25,7 @@ func TestAdminMailTest(t *testing.T) {
 		{"an address that is none", "bob", "", nil, 2, "bob is no address that 127.0.0.1:"},
 		{"an address with an end of a line", "bob@example.org\nx", "", nil, 2, `"bob@example.org\nx" is no address`},
 		{"a name that nobody knows", "bob@example.org", "KEYMAKER_GLOBAL__SMTP__HOST=mail.invalid KEYMAKER_GLOBAL__SMTP__SECURITY=tls", nil, 1, "It failed at the step look up: "},
-		{"a server that is not there", "bob@example.org", fmt.Sprintf("KEYMAKER_GLOBAL__SMTP__PORT=%d", closed), nil, 1, "It failed at the step connect: dial tcp 127.0.0.1:"},
+		{"a server that is not there", "bob@example.org", fmt.Sprintf("KEYMAKER_GLOBAL__SMTP__PORT=%d", freePort(t)), nil, 1, "It failed at the step connect: dial tcp 127.0.0.1:"},
 		{"no encryption", "bob@example.org", "KEYMAKER_GLOBAL__SMTP__SECURITY=starttls", func(o *mailtest.Options) { o.NoTLS = true }, 1, "It failed at the step TLS: the mail server offers no STARTTLS"},
 		{"a certificate that nobody knows", "bob@example.org", "KEYMAKER_GLOBAL__SMTP__SECURITY=starttls", nil, 1, "It failed at the step TLS: tls: failed to verify certificate"},
 		{"a wrong password", "bob@example.org", "KEYMAKER_GLOBAL__SMTP__USERNAME=keymaker KEYMAKER_GLOBAL__SMTP__PASSWORD=wrong", func(o *mailtest.Options) { o.Mechanisms = []string{"PLAIN"} }, 1,

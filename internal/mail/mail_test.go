@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	netmail "net/mail"
+	"net/netip"
 	"net/textproto"
 	"strings"
 	"testing"
@@ -115,10 +116,7 @@ func TestWhatFails(t *testing.T) {
 	refuse := func(code int, enhanced [3]int) func(string) error {
 		return func(to string) error { return mailtest.Refuse(code, enhanced, "nothing for "+to) }
 	}
-	unreachable, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	unreachable := listen(t)
 	if err := unreachable.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +128,7 @@ func TestWhatFails(t *testing.T) {
 		refused bool
 	}{
 		{"a server of which nobody knows the address", nil, func(s *mail.Sender) { s.Host = "mail.invalid" }, "look up: ", false},
-		{"a server that does not listen", nil, func(s *mail.Sender) { s.Port = unreachable.Addr().(*net.TCPAddr).Port }, "connect: ", false},
+		{"a server that does not listen", nil, func(s *mail.Sender) { s.Port = port(t, unreachable) }, "connect: ", false},
 		{"a server without STARTTLS", func(o *mailtest.Options) { o.NoTLS = true }, nil, "TLS: the mail server offers no STARTTLS", false},
 		{"a certificate for another name", func(o *mailtest.Options) { o.Name = "elsewhere.example.com" }, nil, "TLS: tls: failed to verify certificate: x509: ", false},
 		{"a certificate for another name, from the first byte", func(o *mailtest.Options) { o.Name, o.TLS = "elsewhere.example.com", true },
@@ -171,14 +169,29 @@ func TestWhatFails(t *testing.T) {
 	}
 }
 
-// answers is a server that says what it is told to, line by line.
-func answers(t *testing.T, lines ...string) mail.Sender {
+func listen(t *testing.T) net.Listener {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+func port(t *testing.T, l net.Listener) int {
+	t.Helper()
+	at, err := netip.ParseAddrPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int(at.Port())
+}
+
+// answers is a server that says what it is told to, line by line.
+func answers(t *testing.T, lines ...string) mail.Sender {
+	t.Helper()
+	l := listen(t)
 	go func() {
 		c, err := l.Accept()
 		if err != nil {
@@ -194,7 +207,7 @@ func answers(t *testing.T, lines ...string) mail.Sender {
 			}
 		}
 	}()
-	return mail.Sender{Options: mail.Options{Host: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port, Security: mail.None,
+	return mail.Sender{Options: mail.Options{Host: "127.0.0.1", Port: port(t, l), Security: mail.None,
 		From: netmail.Address{Address: "chat@example.com"}, Timeout: 5 * time.Second}}
 }
 
