@@ -20,7 +20,9 @@ import (
 // A network is where a homeserver misbehaves. Each connection has its behaviour
 // of serve, of which the last goes on; nil does not let itself be dialed.
 type network struct {
-	serve  []func(net.Conn)
+	serve []func(net.Conn)
+
+	mu     sync.Mutex // two calls may dial at once
 	dialed int
 }
 
@@ -42,8 +44,10 @@ func (n *network) use(t *testing.T, c *provisioning.Client) {
 		time.Sleep(2 * time.Second) // the bubble's time: what drips ends
 	})
 	c.SetDial(func(context.Context) (net.Conn, error) {
+		n.mu.Lock()
 		serve := n.serve[min(n.dialed, len(n.serve)-1)]
 		n.dialed++
+		n.mu.Unlock()
 		if serve == nil {
 			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
 		}
