@@ -30,7 +30,7 @@ func (s *Store) TakeLaneJob(ctx context.Context, lane string, lease time.Duratio
 	}
 	waiting, err := s.LaneWaits(ctx, lane)
 	if err == nil && waiting {
-		err = fmt.Errorf("take a job of %s: %w", lane, ErrConflict)
+		err = fmt.Errorf("take a job: %w", ErrConflict)
 	} else if err == nil {
 		err = ErrNotFound
 	}

@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"keymaker/store"
@@ -22,7 +21,7 @@ var ErrWaiting = errors.New("earlier changes are still to be made")
 // Clear does what waits in a lane, whether it is due or not, and waits for those
 // who are at it. It returns nil when nothing waits any more, and an error that
 // is ErrWaiting when something does: the first job that failed is tried again
-// later, as any other.
+// later, as any other. No error names the lane: it can hold a user's name.
 func (r *Runner) Clear(ctx context.Context, lane string) error {
 	ctx, cancel := context.WithTimeout(ctx, PromptLimit)
 	defer cancel()
@@ -33,15 +32,15 @@ func (r *Runner) Clear(ctx context.Context, lane string) error {
 			return nil
 		case errors.Is(err, store.ErrConflict):
 			if err := pause(ctx, laneInterval); err != nil {
-				return fmt.Errorf("%s: another server is at it: %w", lane, ErrWaiting)
+				return ErrWaiting
 			}
 			continue
 		case err != nil:
 			return err
 		case r.Handlers[j.Kind] == nil:
-			return errors.Join(fmt.Errorf("%s: %w", lane, ErrWaiting), r.Store.ReturnJob(ctx, j))
+			return errors.Join(ErrWaiting, r.Store.ReturnJob(ctx, j))
 		case !r.do(ctx, j):
-			return fmt.Errorf("%s: %w", lane, ErrWaiting)
+			return ErrWaiting
 		}
 	}
 }
