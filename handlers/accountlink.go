@@ -67,9 +67,7 @@ func (s *Server) provable(r *http.Request, localpart string) (bool, error) {
 }
 
 func (s *Server) keepLink(w http.ResponseWriter, r *http.Request, browser string, p store.PendingLink) {
-	if p.AuthTime.IsZero() {
-		p.AuthTime = s.Clock.Now()
-	}
+	p.AuthTime = s.signedInAt(p.AuthTime)
 	id, err := s.Account.BeginLink(r.Context(), browser, p, s.Clock.Now().Add(pendingLinkTTL))
 	if err != nil {
 		s.trouble(w, r, err)

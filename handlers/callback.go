@@ -78,11 +78,8 @@ func (s *Server) welcome(w http.ResponseWriter, r *http.Request, p *upstream.Pro
 		s.unresolved(w, r, p, waiting, identity, err)
 		return
 	}
-	login := store.Login{Localpart: localpart, ProviderID: p.ID(), UpstreamIssuer: identity.Issuer, UpstreamSubject: identity.Subject, AuthTime: identity.AuthTime,
+	login := store.Login{Localpart: localpart, ProviderID: p.ID(), UpstreamIssuer: identity.Issuer, UpstreamSubject: identity.Subject, AuthTime: s.signedInAt(identity.AuthTime),
 		BrowserHash: browserHash(browser)}
-	if login.AuthTime.IsZero() {
-		login.AuthTime = s.Clock.Now()
-	}
 	if waiting.RequestID == "" {
 		s.signInHere(w, r, waiting.Return, login)
 		return
@@ -98,6 +95,15 @@ func (s *Server) verify(r *http.Request, p *upstream.Provider, waiting store.Ups
 	}
 	return p.Finish(r.Context(), upstream.Response{Code: code, Verifier: waiting.Verifier, Nonce: waiting.Nonce,
 		MaxAge: maxAge(waiting), StartedAt: waiting.StartedAt, WithoutAuthTime: waiting.Proof != nil && p.Config().ProveWithoutAuthTime})
+}
+
+// signedInAt is when a person signed in, who has just come back from a provider:
+// now, where it does not say and has not to.
+func (s *Server) signedInAt(said time.Time) time.Time {
+	if said.IsZero() {
+		return s.Clock.Now()
+	}
+	return said
 }
 
 // maxAge is how long ago the person may have signed in at the provider; nil =

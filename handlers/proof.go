@@ -122,10 +122,7 @@ func (s *Server) finishProof(w http.ResponseWriter, r *http.Request, p *upstream
 		s.trouble(w, r, err)
 		return
 	}
-	login := store.Login{Localpart: localpart, ProviderID: p.ID(), UpstreamIssuer: who.Issuer, UpstreamSubject: who.Subject, AuthTime: who.AuthTime}
-	if login.AuthTime.IsZero() { // the provider does not say, and has not to
-		login.AuthTime = s.Clock.Now()
-	}
+	login := store.Login{Localpart: localpart, ProviderID: p.ID(), UpstreamIssuer: who.Issuer, UpstreamSubject: who.Subject, AuthTime: s.signedInAt(who.AuthTime)}
 	if !waiting.Proof.Met(login) {
 		s.unproven(w, r, p, waiting, templates.ReasonOtherAccount, nil)
 		return

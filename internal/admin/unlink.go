@@ -88,18 +88,14 @@ func (s *Service) unlink(ctx context.Context, q UnlinkQuestion) (LinkedIdentity,
 	if err != nil {
 		return LinkedIdentity{}, err
 	}
-	localpart, err := s.localpart(found.UserID)
+	user, err := s.user(ctx, found.UserID)
 	if err != nil {
 		return LinkedIdentity{}, err
-	}
-	user, err := s.Store.User(ctx, localpart)
-	if err != nil {
-		return LinkedIdentity{}, s.knownUser(localpart, err)
 	}
 	if user.Account.Deactivated {
 		return LinkedIdentity{}, refused("the account %s is deactivated: its identities stay, so that nobody is given its name", Printable(found.UserID))
 	}
-	err = s.Store.Unlink(ctx, localpart, store.UpstreamLink{ProviderID: found.Provider, Issuer: found.Issuer, Subject: found.Subject},
+	err = s.Store.Unlink(ctx, user.Localpart, store.UpstreamLink{ProviderID: found.Provider, Issuer: found.Issuer, Subject: found.Subject},
 		store.Unlinking{Actor: store.ActorAdmin, Last: q.Last})
 	switch {
 	case errors.Is(err, store.ErrLastLink):

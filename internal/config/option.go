@@ -136,7 +136,12 @@ const tooLong = 10 * 365 * 24 * time.Hour
 
 // seconds is a time of at least low seconds.
 func seconds(low int64, field func(*draft) *time.Duration) rule {
-	return duration("seconds", time.Second, low, field)
+	return duration("seconds", time.Second, low, int64(tooLong/time.Second), field)
+}
+
+// secondsUpTo is a time from one second to high.
+func secondsUpTo(high int64, field func(*draft) *time.Duration) rule {
+	return duration("seconds", time.Second, 1, high, field)
 }
 
 // secondsOrNever is 0, or a time of at least low seconds.
@@ -154,12 +159,12 @@ func secondsOrNever(low int64, field func(*draft) *time.Duration) rule {
 
 // milliseconds is a time of at least low milliseconds.
 func milliseconds(low int64, field func(*draft) *time.Duration) rule {
-	return duration("milliseconds", time.Millisecond, low, field)
+	return duration("milliseconds", time.Millisecond, low, int64(tooLong/time.Millisecond), field)
 }
 
-func duration(unit string, size time.Duration, low int64, field func(*draft) *time.Duration) rule {
+func duration(unit string, size time.Duration, low, high int64, field func(*draft) *time.Duration) rule {
 	r := take(aNumber, func(d *draft, v int64) error {
-		if err := within(v, low, int64(tooLong/size)); err != nil {
+		if err := within(v, low, high); err != nil {
 			return err
 		}
 		*field(d) = time.Duration(v) * size

@@ -94,16 +94,3 @@ func checkSMTP(r *reader, n *node, path string) {
 		r.warn(n.place, path, "has no well_known.client beside it: the mails cannot lead to the account pages")
 	}
 }
-
-// secondsUpTo is a time from one second to high.
-func secondsUpTo(high int64, field func(*draft) *time.Duration) rule {
-	r := seconds(1, field)
-	set := r.set
-	r.set = func(d *draft, value any) error {
-		if v, ok := value.(int64); ok && (v < 1 || v > high) {
-			return within(v, 1, high)
-		}
-		return set(d, value)
-	}
-	return r
-}

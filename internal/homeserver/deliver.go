@@ -28,8 +28,7 @@ func (h *Synapse) deliver(ctx context.Context, j store.Job) error {
 	switch {
 	case errors.Is(err, provisioning.ErrUnavailable), errors.Is(err, provisioning.ErrSecret), errors.Is(err, provisioning.ErrDisabled):
 		return fmt.Errorf("%s: %w: %w", c.Change, err, jobs.ErrAway)
-	case errors.As(err, &refused), errors.Is(err, provisioning.ErrNotFound), errors.Is(err, provisioning.ErrNameInUse),
-		errors.Is(err, provisioning.ErrNameInvalid), errors.Is(err, provisioning.ErrNameExclusive), errors.Is(err, store.ErrNotFound):
+	case errors.As(err, &refused), nameRefused(err), errors.Is(err, provisioning.ErrNotFound), errors.Is(err, store.ErrNotFound):
 		return fmt.Errorf("%s: %w: %w", c.Change, err, jobs.ErrFinal)
 	case err != nil:
 		return fmt.Errorf("%s: %w", c.Change, err)

@@ -104,7 +104,7 @@ func profile(u store.User) provisioning.Profile {
 		p.DisplayName = &u.DisplayName
 	}
 	if u.Email != "" {
-		p.Emails = &[]string{u.Email}
+		p.Emails = new(addresses(u))
 	}
 	return p
 }
@@ -116,12 +116,17 @@ func (h *Synapse) Available(ctx context.Context, localpart string) (bool, error)
 	}
 	err := h.API.LocalpartAvailable(ctx, localpart)
 	switch {
-	case errors.Is(err, provisioning.ErrNameInUse), errors.Is(err, provisioning.ErrNameInvalid), errors.Is(err, provisioning.ErrNameExclusive):
+	case nameRefused(err):
 		return false, nil
 	case err != nil:
 		return false, unavailable(err)
 	}
 	return true, nil
+}
+
+// nameRefused tells whether the homeserver gives nobody the name.
+func nameRefused(err error) bool {
+	return errors.Is(err, provisioning.ErrNameInUse) || errors.Is(err, provisioning.ErrNameInvalid) || errors.Is(err, provisioning.ErrNameExclusive)
 }
 
 // unavailable is an error of the homeserver as the store's are: it is no answer
