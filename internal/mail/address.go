@@ -38,7 +38,7 @@ func parseAddress(s string) (address, error) {
 		return address{}, ErrAddress
 	}
 	at := strings.LastIndexByte(s, '@')
-	domain, err := idna.Lookup.ToASCII(s[at+1:])
+	domain, err := toASCII(s[at+1:])
 	a := address{text: s[:at+1] + domain, international: strings.ContainsFunc(s[:at], func(r rune) bool { return r > unicode.MaxASCII })}
 	if err != nil || len(a.text) > maxAddress || !alone(a.text) {
 		return address{}, ErrAddress
@@ -46,10 +46,23 @@ func parseAddress(s string) (address, error) {
 	return a, nil
 }
 
+// toASCII is a domain in ASCII. One whose ASCII is none itself is refused: nobody
+// can be reached there.
+func toASCII(domain string) (string, error) {
+	ascii, err := idna.Lookup.ToASCII(domain)
+	if err != nil {
+		return "", err
+	}
+	if again, err := idna.Lookup.ToASCII(ascii); err != nil || again != ascii {
+		return "", ErrAddress
+	}
+	return ascii, nil
+}
+
 // alone tells whether a text is an address and nothing else.
 func alone(s string) bool {
 	parsed, err := netmail.ParseAddress(s)
-	return err == nil && parsed.Name == "" && parsed.Address == s && !strings.ContainsFunc(s, unicode.IsSpace)
+	return err == nil && parsed.Name == "" && parsed.Address == s && !strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) })
 }
 
 // ParseSender reads whom mails are from: an address, or a name and an address in
