@@ -66,6 +66,9 @@ func (s *Store) deactivate(ctx context.Context, localpart, actor string, erase b
 		if err := s.deleteDevices(ctx, localpart); err != nil || !changed {
 			return err
 		}
+		if err := s.notify(ctx, Notice{Kind: NoticeDeactivated, Localpart: localpart}); err != nil {
+			return err
+		}
 		return s.tellHomeserver(ctx, HomeserverChange{Change: ChangeDeactivated, Localpart: localpart, Erase: erase})
 	})
 	return changed, err

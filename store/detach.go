@@ -58,6 +58,15 @@ func (s *Store) DetachUser(ctx context.Context, localpart string, e End) (remove
 		if err := s.tellHomeserver(ctx, HomeserverChange{Change: ChangeDevices, Localpart: localpart}); err != nil {
 			return err
 		}
+		links, err := s.UpstreamLinks(ctx, localpart)
+		if err != nil {
+			return err
+		}
+		for _, l := range links {
+			if err := s.notify(ctx, Notice{Kind: NoticeUnlinked, Localpart: localpart, ProviderID: l.ProviderID}); err != nil {
+				return err
+			}
+		}
 		for _, step := range []struct {
 			row   any
 			count *int

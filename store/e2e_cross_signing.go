@@ -99,6 +99,11 @@ func (s *Store) ChangeCrossSigning(ctx context.Context, by *Session, plan func(P
 		if err := s.writeCrossSigning(ctx, localpart, have, change); err != nil {
 			return err
 		}
+		if change.Replaces {
+			if err := s.notify(ctx, Notice{Kind: NoticeKeysReplaced, Localpart: localpart, ClientID: by.ClientID, DeviceID: by.DeviceID}); err != nil {
+				return err
+			}
+		}
 		return s.Record(ctx, Event{Action: action, Localpart: localpart, DeviceID: by.DeviceID, SessionID: by.ID, ClientID: by.ClientID, Actor: ActorUser})
 	})
 }

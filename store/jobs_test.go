@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	kind  = "notice"
+	kind  = "chore"
 	lease = time.Minute
 )
 

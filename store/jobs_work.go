@@ -50,8 +50,14 @@ func (s *Store) PostponeJob(ctx context.Context, j Job, until time.Time, why str
 }
 
 // FailJob gives a job up. It stays visible, and keeps no other from being done.
+// Whom a notice was for is forgotten: tried again, it goes to the user's address
+// of then.
 func (s *Store) FailJob(ctx context.Context, j Job, why string) error {
-	return s.settleJob(ctx, j, map[string]any{"state": JobFailed, "finished_at": s.now(), "last_error": why})
+	changes := map[string]any{"state": JobFailed, "finished_at": s.now(), "last_error": why}
+	if j.Kind == JobNotice {
+		changes["secret_sealed"] = nil
+	}
+	return s.settleJob(ctx, j, changes)
 }
 
 // ReturnJob undoes TakeJob: the attempt was cut short by the end of the process.

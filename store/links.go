@@ -31,6 +31,9 @@ func (s *Store) AddLink(ctx context.Context, n NewLink) error {
 	if err := one("add a link", result, ErrExists); err != nil {
 		return err
 	}
+	if err := s.notify(ctx, Notice{Kind: NoticeLinked, Localpart: n.Localpart, ProviderID: n.ProviderID}); err != nil {
+		return err
+	}
 	return s.Record(ctx, Event{Action: ActionUserLinked, Localpart: n.Localpart, Actor: ActorUser, Reason: n.ProviderID})
 }
 
@@ -64,6 +67,9 @@ func (s *Store) Unlink(ctx context.Context, localpart string, l UpstreamLink, u 
 		}
 		if left == 0 && !u.Last {
 			return fmt.Errorf("remove a link: %w", ErrLastLink)
+		}
+		if err := s.notify(ctx, Notice{Kind: NoticeUnlinked, Localpart: localpart, ProviderID: l.ProviderID}); err != nil {
+			return err
 		}
 		return s.Record(ctx, Event{Action: ActionUserUnlinked, Localpart: localpart, Actor: u.Actor, Reason: l.ProviderID})
 	})

@@ -37,13 +37,10 @@ func (s *Store) CloseAccount(ctx context.Context, k ProofKey, erase bool) error 
 		if _, err := s.TakeProof(ctx, k); err != nil {
 			return err
 		}
-		if erase {
-			if err := s.erase(ctx, k.Localpart); err != nil {
-				return err
-			}
+		if _, err := s.deactivate(ctx, k.Localpart, ActorUser, erase); err != nil || !erase {
+			return err
 		}
-		_, err := s.deactivate(ctx, k.Localpart, ActorUser, erase)
-		return err
+		return s.erase(ctx, k.Localpart)
 	})
 }
 
@@ -51,7 +48,7 @@ func (s *Store) CloseAccount(ctx context.Context, k ProofKey, erase bool) error 
 // ever have it.
 func (s *Store) erase(ctx context.Context, localpart string) error {
 	err := s.write(ctx).Model(&userRow{}).Where("localpart = ?", localpart).
-		Updates(map[string]any{"display_name": "", "email": "", "avatar_url": "", "profile_changed_at": s.now()}).Error
+		Updates(map[string]any{"display_name": "", "email": "", "language": "", "avatar_url": "", "profile_changed_at": s.now()}).Error
 	if err != nil {
 		return fault("erase a profile", err)
 	}

@@ -38,6 +38,9 @@ func (s *Store) StartSession(ctx context.Context, n NewSession) error {
 	if err := s.lockUser(ctx, x.Login.Localpart); err != nil {
 		return err
 	}
+	if err := s.notifySignIn(ctx, x); err != nil {
+		return err
+	}
 	if x.DeviceID != "" {
 		if err := s.NotKey(ctx, x.Login.Localpart, x.DeviceID); err != nil {
 			return err

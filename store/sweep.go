@@ -27,6 +27,8 @@ const (
 	// how long one that was given up.
 	keepDone   = 24 * time.Hour
 	keepFailed = 30 * 24 * time.Hour
+	// keepUnsent is how long a mail is kept that no server sends any more.
+	keepUnsent = 7 * 24 * time.Hour
 	// keepUnusedPictures is how long a picture is kept that no user has.
 	keepUnusedPictures = 24 * time.Hour
 )
@@ -66,6 +68,7 @@ func (s *Store) Sweep(ctx context.Context) (int64, error) {
 		{"sessions", "id", "ended_at < ?", before(keepEnded)},
 		{"jobs", "id", "state = 'done' AND finished_at < ?", before(keepDone)},
 		{"jobs", "id", "state = 'failed' AND finished_at < ?", before(keepFailed)},
+		{"jobs", "id", "state = 'waiting' AND kind = '" + JobNotice + "' AND created_at < ?", before(keepUnsent)},
 		{"pictures", "id", "used_at IS NULL AND created_at < ?", before(keepUnusedPictures)},
 		{"consents", "client_id", "approved_at <= ?", before(consentLife)},
 		{"clients", "id", fmt.Sprintf(`last_used_at < ? AND (metadata_hash IS NOT NULL OR last_used_at = created_at OR last_used_at < %d)

@@ -175,6 +175,9 @@ func (s *Store) approveReset(ctx context.Context, e Event) (until time.Time, err
 	if err := s.allowReset(ctx, e.Localpart, until); err != nil {
 		return until, err
 	}
+	if err := s.notify(ctx, Notice{Kind: NoticeResetApproved, Localpart: e.Localpart, ClientID: e.ClientID, DeviceID: e.DeviceID, ProviderID: e.Reason}); err != nil {
+		return until, err
+	}
 	e.Action = ActionResetApproved
 	return until, s.Record(ctx, e)
 }

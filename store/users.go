@@ -13,6 +13,9 @@ type User struct {
 	Localpart   string
 	DisplayName string
 	Email       string
+	// Language is that of the pages on which the person signed in last, as BCP 47
+	// has it; "" where it is not kept.
+	Language string
 	// AvatarURL is the mxc URI of the user's picture; "" for none.
 	AvatarURL string
 	CreatedAt time.Time
@@ -29,6 +32,7 @@ type userRow struct {
 	Localpart        string
 	DisplayName      string
 	Email            string
+	Language         string
 	AvatarURL        string
 	CreatedAt        int64
 	State            accountColumns `gorm:"embedded"`
@@ -39,7 +43,7 @@ type userRow struct {
 func (userRow) TableName() string { return "users" }
 
 func (r userRow) user() User {
-	user := User{Localpart: r.Localpart, DisplayName: r.DisplayName, Email: r.Email, AvatarURL: r.AvatarURL, CreatedAt: fromMilli(r.CreatedAt), Account: r.State.account()}
+	user := User{Localpart: r.Localpart, DisplayName: r.DisplayName, Email: r.Email, Language: r.Language, AvatarURL: r.AvatarURL, CreatedAt: fromMilli(r.CreatedAt), Account: r.State.account()}
 	if r.SignInsKnownAt != nil {
 		user.SignInsKnownAt = fromMilli(*r.SignInsKnownAt)
 	}
@@ -144,6 +148,11 @@ func (s *Store) Link(ctx context.Context, n NewLink) (localpart string, err erro
 		if n.Association != "" {
 			event.Actor = ActorAdmin
 			if err := s.useAssociation(ctx, n.Association); err != nil {
+				return err
+			}
+		}
+		if !n.CreateUser {
+			if err := s.notify(ctx, Notice{Kind: NoticeLinked, Localpart: n.Localpart, ProviderID: n.ProviderID}); err != nil {
 				return err
 			}
 		}
