@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"net/http"
+	"net/url"
 
 	"keymaker/provider"
 	"keymaker/store"
@@ -16,6 +17,12 @@ const (
 	// maxEventPages bounds how far back a person can look at once.
 	maxEventPages = 40
 )
+
+// ActivityURL is where a person sees what happened to their account, of the
+// address of the account pages.
+func ActivityURL(account string) string {
+	return account + "?" + url.Values{fieldAction: {actionActivity}}.Encode()
+}
 
 // showActivity lists what happened to the account, newest first.
 func (s *Server) showActivity(w http.ResponseWriter, r *http.Request, v visit) {

@@ -162,6 +162,9 @@ func (s *Server) beginBrowserSession(w http.ResponseWriter, r *http.Request, log
 	if err := s.Logins.SignInBrowser(r.Context(), cookie, login, s.Clock.Now().Add(browserSessionTTL)); err != nil {
 		return err
 	}
+	if err := s.Logins.KeepLanguage(r.Context(), login.Localpart, s.language(r).String()); err != nil {
+		return err
+	}
 	s.cookies.set(w, s.cookies.sessionName(), cookie, browserSessionTTL)
 	// What tells this browser from others lasts as long, so that the person can
 	// tell their sessions from others.

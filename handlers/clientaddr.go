@@ -31,7 +31,8 @@ func (s *Server) clientAddr(r *http.Request) netip.Addr {
 	return addr.Unmap().WithZone("")
 }
 
-// noteAddress lets the store remember where a client was used from.
+// noteAddress lets the store remember where a client was used from, and tell a
+// person from where their account was changed.
 func (s *Server) noteAddress(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r.WithContext(store.WithAddress(r.Context(), s.addressText(r))))

@@ -215,9 +215,9 @@ func (s *Server) around(r route) http.Handler {
 	case etagAPI:
 		return etagCORS(h)
 	case page:
-		return s.pageHeaders(sameOriginReferrer(s.protectForms(h)))
+		return s.noteAddress(s.pageHeaders(sameOriginReferrer(s.protectForms(h))))
 	case entry:
-		return s.pageHeaders(h)
+		return s.noteAddress(s.pageHeaders(h))
 	default:
 		return h
 	}

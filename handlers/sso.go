@@ -25,6 +25,7 @@ type Logins interface {
 	Known(ctx context.Context, browser, id string) (store.RequestKind, error)
 	SignedIn(ctx context.Context, browser, id string, l store.Login) error
 	SignInBrowser(ctx context.Context, cookie string, l store.Login, expires time.Time) error
+	KeepLanguage(ctx context.Context, localpart, language string) error
 	BrowserSession(ctx context.Context, cookie string) (store.Login, error)
 	HasGrants(ctx context.Context, clientID string) (bool, error)
 	Client(ctx context.Context, id string) (*store.Client, error)

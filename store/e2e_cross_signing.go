@@ -100,7 +100,7 @@ func (s *Store) ChangeCrossSigning(ctx context.Context, by *Session, plan func(P
 			return err
 		}
 		if change.Replaces {
-			if err := s.notify(ctx, Notice{Kind: NoticeKeysReplaced, Localpart: localpart, ClientID: by.ClientID, DeviceID: by.DeviceID}); err != nil {
+			if err := s.notify(ctx, Notice{Kind: NoticeKeysReplaced, Localpart: localpart, ClientID: by.ClientID, DeviceID: by.DeviceID, ProviderID: by.Login.ProviderID}); err != nil {
 				return err
 			}
 		}

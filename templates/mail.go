@@ -20,11 +20,17 @@ type MailKind string
 
 // The kinds of mails.
 const (
-	MailTest MailKind = "test" // an administrator tries the mail server
+	MailTest          MailKind = "test"    // an administrator tries the mail server
+	MailSignIn        MailKind = "sign_in" // where nobody has signed in before
+	MailResetApproved MailKind = "reset_approved"
+	MailKeysReplaced  MailKind = "keys_replaced" // by a reset
+	MailLinked        MailKind = "linked"
+	MailUnlinked      MailKind = "unlinked"
+	MailDeactivated   MailKind = "deactivated"
 )
 
 // mailKinds are all of them.
-var mailKinds = []MailKind{MailTest}
+var mailKinds = []MailKind{MailTest, MailSignIn, MailResetApproved, MailKeysReplaced, MailLinked, MailUnlinked, MailDeactivated}
 
 // Mail tells a person what happened to their account. What is "" is not shown.
 type Mail struct {
@@ -136,10 +142,14 @@ func (r *Renderer) plain(tag language.Tag) (*plain.Template, error) {
 
 // facts are what is known, in the order in which people want to know it.
 func (m Mail) facts() []Fact {
+	provider := m.Provider
+	if m.Kind == MailLinked || m.Kind == MailUnlinked { // the mail itself says which it is about
+		provider = ""
+	}
 	var known []Fact
 	for _, f := range []Fact{
 		{"account.title", CleanText(m.UserID)}, {"device.time", moment(m.At)}, {"account.app", unlinked(CleanName(m.App))}, {"sessions.host", CleanText(m.Host)},
-		{"sessions.provider", CleanName(m.Provider)}, {"device.address", CleanText(m.Address)},
+		{"sessions.provider", CleanName(provider)}, {"device.address", CleanText(m.Address)},
 	} {
 		if f.Value != "" {
 			known = append(known, f)

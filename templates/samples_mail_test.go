@@ -13,7 +13,16 @@ func mailSamples() []Mail {
 	for _, kind := range mailKinds {
 		m := Mail{Kind: kind, At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 		if kind != MailTest {
-			m.UserID = "@alice:example.org"
+			m.UserID, m.Address, m.URL = "@alice:example.org", "2001:db8::7", "https://matrix.example.org/_tuwunel/oidc/account?action=activity"
+		}
+		switch kind {
+		case MailTest:
+		case MailDeactivated:
+			m.URL = "" // which nobody could open
+		case MailLinked, MailUnlinked:
+			m.Provider = "University of Example"
+		default:
+			m.App, m.Host, m.Provider = "Chat at Example", "app.example.com", "University of Example"
 		}
 		all = append(all, m)
 	}

@@ -84,7 +84,8 @@ func onDatabase(ctx context.Context, cfg *config.Config, a *administration, do f
 	if err != nil {
 		return err
 	}
-	db, err := store.Open(ctx, store.Options{URL: cfg.Database.URL, ServerName: cfg.ServerName, Clock: clock.System{}, Logger: log})
+	db, err := store.Open(ctx, store.Options{URL: cfg.Database.URL, ServerName: cfg.ServerName, Clock: clock.System{}, Logger: log,
+		Notices: cfg.SMTP.Enabled()})
 	if err != nil {
 		return fmt.Errorf("open the database: %w", err)
 	}

@@ -34,7 +34,7 @@ var whole = section{sections: []section{{
 				"Matrix clients need none, they register themselves. See clients.md.",
 			options: clientOptions, optional: true, begin: beginClient, check: checkClient,
 		},
-		{key: "smtp", doc: "Who takes the mails for people: without this table none is sent, and nothing else needs it. See mail.md.", options: smtpOptions, optional: true},
+		{key: "smtp", doc: "Who takes the mails that tell people what happens to their accounts: without this table none is sent, and nothing else needs it. See mail.md.", options: smtpOptions, optional: true},
 		{
 			key: "branding", doc: "What pages look like. See branding.md.",
 			options: brandingOptions, optional: true,

@@ -13,9 +13,9 @@ const ReasonsPath = "testdata/conformance/reasons.tsv"
 
 const reasonsHeader = "id\treason"
 
-// due are the items that wait for a homeserver that is another program, or for
-// notices by e-mail, as a whole or in part.
-var due = []string{"F-12", "J-23"}
+// due are the items that wait for a homeserver that is another program, as a
+// whole or in part.
+var due = []string{"F-12"}
 
 // Reasons reads why items have no case, by their ids. The error names every
 // line that is not well-formed, is out of order, or is for an item that must

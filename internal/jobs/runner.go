@@ -43,6 +43,10 @@ var ErrFinal = errors.New("given up")
 // It is tried again until they are, and no attempt counts.
 var ErrAway = errors.New("not there")
 
+// ErrPatience in the error of a Handler says that the job is tried again, with
+// the pauses of other failures, until the handler itself gives it up.
+var ErrPatience = errors.New("tried again for as long as it is of use")
+
 // Handler does a job of its kind. What its error says is stored and shown to
 // administrators, and may hold no secret. The context ends after Limit.
 type Handler func(ctx context.Context, j store.Job) error
@@ -165,6 +169,10 @@ func (r *Runner) do(ctx context.Context, j store.Job) (over bool) {
 		until := now.Add(away(now.Sub(j.CreatedAt)))
 		err = r.Store.DeferJob(ctx, j, until, reason(failed))
 		log.WarnContext(ctx, "job waits for whom it is for", "until", until, "error", failed)
+	case errors.Is(failed, ErrPatience) && j.Attempts >= MaxAttempts:
+		until := now.Add(backoff(j.Attempts))
+		err = r.Store.DeferJob(ctx, j, until, reason(failed))
+		log.WarnContext(ctx, "job failed, and is tried again", "until", until, "error", failed)
 	case errors.Is(failed, ErrFinal) || j.Attempts >= MaxAttempts:
 		over, err = true, r.Store.FailJob(ctx, j, reason(failed))
 		log.ErrorContext(ctx, "job given up", "error", failed)

@@ -140,6 +140,28 @@ func TestJobThatEveryProcessDiesOf(t *testing.T) {
 	})
 }
 
+// Whoever wants to be tried on decides when it is enough.
+func TestJobThatIsTriedForAsLongAsItIsOfUse(t *testing.T) {
+	each(t, func(f *fixture) {
+		f.add("a")
+		failure := fmt.Errorf("come back: %w", jobs.ErrPatience)
+		r := f.runner(func(context.Context, store.Job) error { return failure })
+		for range 5 * jobs.MaxAttempts {
+			f.runDue(r, 1)
+			j := f.job()
+			if pause := j.NextAttempt.Sub(f.clock.Now()); j.State != store.JobWaiting || j.Attempts > jobs.MaxAttempts || pause < time.Second || pause > time.Hour {
+				t.Fatalf("it is %+v", j)
+			}
+			f.clock.Advance(time.Hour)
+		}
+		failure = fmt.Errorf("enough: %w", jobs.ErrFinal)
+		f.runDue(r, 1)
+		if j := f.job(); j.State != store.JobFailed || j.LastError != "enough: given up" {
+			t.Errorf("it is %+v", j)
+		}
+	})
+}
+
 // run runs a runner until the function that it returns is called.
 func (f *fixture) run(r *jobs.Runner) (stop func()) {
 	ctx, cancel := context.WithCancel(f.t.Context())

@@ -65,7 +65,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	db, err := store.Open(ctx, store.Options{URL: o.Config.Database.URL, ServerName: o.Config.ServerName, Clock: o.Clock, Sealer: sealer,
-		Logger: o.Logger, Exclusive: true})
+		Logger: o.Logger, Exclusive: true, Notices: o.Config.SMTP.Enabled()})
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
@@ -140,7 +140,7 @@ func (s *Server) assemble(ctx context.Context, o Options, sealer *secret.Sealer)
 	if err != nil {
 		return nil, err
 	}
-	s.jobs = jobs.New(jobs.Options{Store: s.store, Clock: o.Clock, Logger: o.Logger, Handlers: s.provider.Jobs(), Grace: o.Config.ShutdownTimeout})
+	s.jobs = jobs.New(jobs.Options{Store: s.store, Clock: o.Clock, Logger: o.Logger, Handlers: s.work(pages), Grace: o.Config.ShutdownTimeout})
 	formKey, err := sealer.Derive("forms")
 	if err != nil {
 		return nil, err
