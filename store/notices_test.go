@@ -200,6 +200,16 @@ func TestWhichSignInsAreNew(t *testing.T) {
 			}
 		})
 	})
+	t.Run("an address that nobody knows is no address", func(t *testing.T) {
+		eachWithNotices(t, func(f *fixture) {
+			l, nowhere := f.person("alice"), f.in(store.WithAddress(f.ctx, ""))
+			nowhere.start(l, "PHONE", "c1")
+			nowhere.start(l, "PHONE", "c1")
+			if got := f.notified(); len(got) != 2 {
+				t.Errorf("told %+v", got)
+			}
+		})
+	})
 	t.Run("a device that the homeserver has just made is new", func(t *testing.T) {
 		eachWithNotices(t, func(f *fixture) {
 			l := f.person("alice")

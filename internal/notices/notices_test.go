@@ -154,6 +154,24 @@ func TestWhatBecomesOfAMail(t *testing.T) {
 	}
 }
 
+func TestMailWaitsUntilThereIsAMailServer(t *testing.T) {
+	each(t, func(f *fixture) {
+		f.signIn("alice", "alice@home.example")
+		port := f.sender.Port
+		f.sender.Port = 1
+		for range 20 {
+			if j := f.run(); j.State != store.JobWaiting || j.NextAttempt.After(f.clock.Now().Add(time.Minute)) {
+				t.Fatalf("it is %+v", j)
+			}
+			f.clock.Advance(3 * time.Hour)
+		}
+		f.sender.Port = port
+		if j := f.run(); j.State != store.JobDone || len(f.smtp.Mails()) != 1 {
+			t.Errorf("it is %+v", j)
+		}
+	})
+}
+
 func TestMailThatIsForNobody(t *testing.T) {
 	each(t, func(f *fixture) {
 		_, err := f.AddJob(t.Context(), store.NewJob{Kind: store.JobNotice, Lane: "a", Payload: store.Notice{Kind: store.NoticeDeactivated, Localpart: "nobody"}})
