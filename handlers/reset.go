@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 
 	"keymaker/provider"
 	"keymaker/store"
@@ -104,7 +105,7 @@ func (s *Server) reset(w http.ResponseWriter, r *http.Request) {
 	err = s.proven(r, demand)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		s.prove(w, r, demand)
+		s.resetAgain(w, r, id, x)
 	case err != nil:
 		s.trouble(w, r, err)
 	default:
@@ -165,6 +166,36 @@ func (s *Server) answerReset(w http.ResponseWriter, r *http.Request) {
 	if err := s.approveReset(r, key, x); err != nil {
 		s.trouble(w, r, err)
 		return
+	}
+	s.endReset(w, r, d.id, x)
+}
+
+// resetAgain has a person sign in, unless they have approved, and come back to
+// see whether the homeserver has been told.
+func (s *Server) resetAgain(w http.ResponseWriter, r *http.Request, id string, x store.UIASession) {
+	if s.Tell != nil {
+		approved, err := s.Resets.ResetApproved(r.Context(), x.Login.Localpart, x.SessionID)
+		switch {
+		case err != nil:
+			s.trouble(w, r, err)
+			return
+		case approved:
+			s.endReset(w, r, id, x)
+			return
+		}
+	}
+	s.prove(w, r, resetDemand(id, x))
+}
+
+// endReset tells the window that asked. It goes on at once, so a homeserver that
+// is another program has to know by then.
+func (s *Server) endReset(w http.ResponseWriter, r *http.Request, id string, x store.UIASession) {
+	if s.Tell != nil {
+		if err := s.Tell(r.Context(), x.Login.Localpart); err != nil {
+			w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
+			s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonHomeserverAway, Actions: []templates.Action{{Kind: templates.ActionRetry, URL: resetURL(id)}}}, err)
+			return
+		}
 	}
 	w.Header().Set("Content-Security-Policy", templates.Policy()+"; script-src 'self'")
 	s.show(w, r, http.StatusOK, templates.AuthDone{})

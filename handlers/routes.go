@@ -88,6 +88,7 @@ func (s *Server) oauthRoutes() []route {
 		{oidc + "/authorize", entry, getPost(s.authorize, s.authorize)},
 		{oidc + "/_complete", page, getPost(s.consent, s.answerConsent)},
 		{accountPath, page, getPost(s.account, s.answerAccount)},
+		{resetPath, page, getPost(s.reset, s.answerReset)},
 		{oidc + "/token", oauthAPI, post(s.token)},
 		{oidc + "/revoke", oauthAPI, post(s.revoke)},
 		{oidc + "/introspect", serverAPI, post(s.introspect)},
@@ -118,12 +119,10 @@ func (s *Server) legacyRoutes() []route {
 // homeserverRoutes are what a homeserver would answer.
 func (s *Server) homeserverRoutes() []route {
 	return []route{
-		{"/.well-known/matrix/client", matrixAPI, get(s.wellKnownClient)},
 		{"/_matrix/client/versions", matrixAPI, get(s.versions)},
 		{client + "/account/whoami", matrixAPI, get(s.whoami)},
 		{client + "/account/3pid", matrixAPI, without(get(s.threepids), http.MethodPost)},
 		{client + "/auth/{stage}/fallback/web", entry, get(s.uiaFallback)},
-		{resetPath, page, getPost(s.reset, s.answerReset)},
 		{client + "/capabilities", matrixAPI, get(s.capabilities)},
 		{client + "/devices", matrixAPI, get(s.devices)},
 		{client + "/devices/{device}", matrixAPI, without(getPut(s.device, s.renameDevice), http.MethodDelete)},
@@ -173,6 +172,7 @@ func (s *Server) routes() []route {
 	routes := []route{
 		{"/livez", serverAPI, get(s.live)},
 		{"/readyz", serverAPI, get(s.ready)},
+		{"/.well-known/matrix/client", matrixAPI, get(s.wellKnownClient)},
 	}
 	if s.Config.OAuthEnabled() {
 		routes = append(routes, s.oauthRoutes()...)

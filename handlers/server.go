@@ -32,7 +32,11 @@ type Options struct {
 	// Matrix is the embedded homeserver surface; nil where a real homeserver
 	// answers those paths.
 	Matrix Matrix
-	Pages  *templates.Renderer
+	// Tell has a homeserver that is another program learn what it is still to be
+	// told about a user. An error says that it could not be told now, and will be
+	// later. It is nil for the embedded homeserver.
+	Tell  func(ctx context.Context, localpart string) error
+	Pages *templates.Renderer
 	// FormKey authenticates the forms of the pages, 32 bytes.
 	FormKey []byte
 	// LimitKey hashes whom the rate limits count, 32 bytes; Limits is where

@@ -116,8 +116,10 @@ func (p *Provider) admit(ctx context.Context, request fosite.AccessRequester, se
 	if session.Account.Deactivated {
 		return invalidGrant("The account has been deactivated.")
 	}
-	if session.Account.Locked && !request.GetGrantTypes().ExactOne("refresh_token") {
-		return invalidGrant("The account is locked.") // conformance C-67
+	if session.Account.Locked {
+		if err := p.admitLocked(request); err != nil {
+			return err
+		}
 	}
 	granted := scope.Stored(session.Scope)
 	form := request.GetRequestForm()
@@ -129,6 +131,20 @@ func (p *Provider) admit(ctx context.Context, request fosite.AccessRequester, se
 	}
 	session.DeviceName = deviceName(request.GetClient())
 	return p.provision(ctx, session.Login.Localpart, session.DeviceID, session.DeviceName)
+}
+
+// admitLocked decides whether a locked user may have tokens now: a refresh may,
+// where the homeserver itself says that the account is locked. Synapse would take
+// the new token for an invalid one, and the client would drop its keys, so that
+// it is to try again later (conformance C-67, D-2B, F-03).
+func (p *Provider) admitLocked(request fosite.AccessRequester) error {
+	switch {
+	case !request.GetGrantTypes().ExactOne("refresh_token"):
+		return invalidGrant("The account is locked.")
+	case p.config.Homeserver.Remote():
+		return unavailable(ErrLocked)
+	}
+	return nil
 }
 
 // provision makes a device exist on the homeserver. Whatever the homeserver

@@ -73,6 +73,9 @@ const (
 	ReasonTooLarge Reason = "too_large"
 	// ReasonTooManyRequests: the request exceeds a limit of rate (L-21).
 	ReasonTooManyRequests Reason = "too_many_requests"
+	// ReasonHomeserverAway: an approval is kept that the homeserver does not know
+	// of yet.
+	ReasonHomeserverAway Reason = "homeserver_away"
 	// ReasonServerTrouble: the fault is here, and trying again may help.
 	ReasonServerTrouble Reason = "server_trouble"
 )
@@ -106,6 +109,7 @@ var statuses = map[Reason]int{
 	ReasonMethodNotAllowed:     http.StatusMethodNotAllowed,
 	ReasonTooLarge:             http.StatusRequestEntityTooLarge,
 	ReasonTooManyRequests:      http.StatusTooManyRequests,
+	ReasonHomeserverAway:       http.StatusServiceUnavailable,
 	ReasonServerTrouble:        http.StatusServiceUnavailable,
 }
 

@@ -108,9 +108,31 @@ func (p place) where() string {
 	return "in " + p.file
 }
 
-// checkEndpoint warns of a setting that the embedded homeserver does not use.
-func checkEndpoint(r *reader, n *node, path string) {
-	if n.has("endpoint") && r.draft.config.Homeserver.Kind == "embedded" {
-		r.warn(n.at("endpoint"), join(path, "endpoint"), "is not used by the embedded homeserver")
+// checkHomeserverTable asks for what another program needs, and warns of what
+// the embedded homeserver does not use.
+func checkHomeserverTable(r *reader, n *node, path string) {
+	h := r.draft.config.Homeserver
+	if !h.Remote() {
+		if n.has("endpoint") {
+			r.warn(n.at("endpoint"), join(path, "endpoint"), "is not used by the embedded homeserver")
+		}
+		return
 	}
+	if h.Endpoint == "" && !n.has("endpoint") {
+		r.problem(n.at("kind"), join(path, "endpoint"), refuse("is missing: say where Synapse answers, such as http://localhost:8008"))
+	}
+	switch {
+	case h.Secret == "" && !n.has("secret") && !n.has("secret_file"):
+		r.problem(n.at("kind"), join(path, "secret"), refuse("is missing: it must be what Synapse's matrix_authentication_service.secret is (or secret_file)"))
+	case strings.ContainsFunc(h.Secret.Reveal(), func(c rune) bool { return c <= ' ' || c > '~' }):
+		r.problem(placeOfSecret(n), join(path, "secret"), refuse("must be visible ASCII characters without spaces"))
+	}
+}
+
+// placeOfSecret is where the secret of the homeserver was written.
+func placeOfSecret(homeserver *node) place {
+	if homeserver.has("secret") {
+		return homeserver.at("secret")
+	}
+	return homeserver.at("secret_file")
 }

@@ -224,14 +224,14 @@ func checkBrand(s string) error {
 	return nil
 }
 
+// homeservers are the kinds of homeserver.
+var homeservers = []string{HomeserverEmbedded, HomeserverSynapse}
+
 func checkHomeserver(s string) error {
-	switch s {
-	case "embedded":
+	if slices.Contains(homeservers, s) {
 		return nil
-	case "synapse":
-		return refuse(`"synapse" is not yet supported, only "embedded" is`)
 	}
-	return refusal{fmt.Sprintf(`%s is no kind of homeserver: only "embedded" is`, quote(s)), nearest(s, []string{"embedded"})}
+	return refusal{fmt.Sprintf(`%s is no kind of homeserver: "embedded" and "synapse" are`, quote(s)), nearest(s, homeservers)}
 }
 
 // unixScheme begins the address of a Unix socket.

@@ -71,12 +71,23 @@ type Database struct {
 	URL secret.Text // sqlite:PATH or postgres://…; secret because it may hold a password
 }
 
+// The kinds of homeserver.
+const (
+	HomeserverEmbedded = "embedded" // this program
+	HomeserverSynapse  = "synapse"  // another one, that takes Synapse's provisioning calls
+)
+
 // Homeserver is [global.homeserver].
 type Homeserver struct {
-	Kind     string // "embedded"
-	Endpoint string
-	Secret   secret.Text // what the homeserver presents at introspection; "" = it may not ask
+	Kind     string
+	Endpoint string // where the other program answers
+	// Secret is what the homeserver presents at introspection, and what it is
+	// presented; "" = it may not ask.
+	Secret secret.Text
 }
+
+// Remote tells whether the homeserver is another program.
+func (h Homeserver) Remote() bool { return h.Kind == HomeserverSynapse }
 
 // Private is [global.private].
 type Private struct {

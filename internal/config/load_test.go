@@ -222,6 +222,29 @@ func TestTheSecretWinsOverItsFile(t *testing.T) {
 	}
 }
 
+// synapse is a homeserver that is another program, without its secret.
+const synapse = "[global.homeserver]\nkind = \"synapse\"\nendpoint = \"http://localhost:8008/sub\"\n"
+
+func TestSynapse(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, "shared", "s3cret\n")
+	for name, text := range map[string]string{"a secret": `secret = "s3cret"`, "a secret in a file": `secret_file = "shared"`} {
+		t.Run(name, func(t *testing.T) {
+			c, err := parseHere(good + synapse + text)
+			if err != nil || len(c.Warnings) > 0 {
+				t.Fatalf("error %v, or warnings", err)
+			}
+			want := config.Homeserver{Kind: config.HomeserverSynapse, Endpoint: "http://localhost:8008/sub", Secret: "s3cret"}
+			if c.Homeserver != want || !c.Homeserver.Remote() {
+				t.Errorf("the homeserver is %+v", c.Homeserver)
+			}
+		})
+	}
+	if mustParse(t, good).Homeserver.Remote() {
+		t.Error("the embedded homeserver is another program")
+	}
+}
+
 func TestTheMasterKeyIsBesideTheSQLiteFile(t *testing.T) {
 	for url, want := range map[string]string{
 		"sqlite:keymaker.db":     "keymaker.secret",

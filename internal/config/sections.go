@@ -16,7 +16,7 @@ var whole = section{sections: []section{{
 	sections: []section{
 		{key: "well_known", doc: "Where clients find this server.", options: wellKnownOptions},
 		{key: "database", doc: "Where everything is stored.", options: databaseOptions},
-		{key: "homeserver", doc: "The Matrix homeserver that the tokens are for.", options: homeserverOptions, check: checkEndpoint},
+		{key: "homeserver", doc: "The Matrix homeserver that the tokens are for.", options: homeserverOptions, check: checkHomeserverTable},
 		{key: "private", doc: "Where administrators ask the server that runs. See admin.md.", options: privateOptions},
 		{
 			key:     "identity_provider",
@@ -251,19 +251,20 @@ var privateOptions = []option{
 
 var homeserverOptions = []option{
 	{
-		key: "kind", fallback: "embedded",
+		key: "kind", fallback: HomeserverEmbedded,
 		takes: text(func(d *draft) *string { return &d.config.Homeserver.Kind }, checkHomeserver),
-		doc:   "embedded: this server answers what a client needs to log in and look itself up, alone.",
+		doc: "embedded: this server answers what a client needs to log in and look itself up, alone. " +
+			"synapse: a Synapse 1.136 or newer, which asks this server about tokens and is told of users and devices.",
 	},
 	{
 		key: "endpoint", sample: "http://localhost:8008",
 		takes: text(func(d *draft) *string { return &d.config.Homeserver.Endpoint }, checkPlainURL),
-		doc:   "Where the homeserver answers. Not used by the embedded one.",
+		doc:   "Where the homeserver itself answers, not its proxy. Required for synapse, and not used by the embedded one.",
 	},
 	{
 		key: "secret", sample: "a long random text",
 		takes: secretText(func(d *draft) *secret.Text { return &d.config.Homeserver.Secret }, anything),
-		doc:   "What the homeserver presents when it asks about a token. Without it, only registered clients with a secret may ask.",
+		doc:   "What the homeserver presents when it asks about a token, and is presented when it is told something. Required for synapse; without it, only registered clients with a secret may ask.",
 	},
 	{
 		key: "secret_file", inline: "secret", sample: "/etc/keymaker/homeserver_secret",

@@ -13,10 +13,6 @@ const ReasonsPath = "testdata/conformance/reasons.tsv"
 
 const reasonsHeader = "id\treason"
 
-// due are the items that wait for a homeserver that is another program, as a
-// whole or in part.
-var due = []string{"F-12"}
-
 // Reasons reads why items have no case, by their ids. The error names every
 // line that is not well-formed, is out of order, or is for an item that must
 // have a case.
@@ -62,12 +58,8 @@ func checkReason(items []Item, last, id, reason string) error {
 // optional or only proposed, what the homeserver serves, the account pages and
 // cross-signing.
 func (i Item) mayWait() bool {
-	return slices.Contains([]string{"REC", "MAY", "UNSTABLE"}, i.Level) || i.Side == "HS" || i.isDue()
+	return slices.Contains([]string{"REC", "MAY", "UNSTABLE"}, i.Level) || i.Side == "HS"
 }
-
-// isDue says whether the item waits for a later part of the server. What of it
-// holds before has cases, beside the reason.
-func (i Item) isDue() bool { return slices.Contains(due, i.ID) }
 
 // Section is the letter that the item's id begins with.
 func (i Item) Section() string { return i.ID[:1] }
@@ -94,7 +86,7 @@ func Check(items []Item, reasons map[string]string, titles []string, cases []Cas
 		switch {
 		case !proven[item.ID] && !excused:
 			errs = append(errs, fmt.Errorf("%s has neither a case in ./handlers nor a reason in %s: %s", item.ID, ReasonsPath, item.Requirement))
-		case proven[item.ID] && excused && !item.isDue():
+		case proven[item.ID] && excused:
 			errs = append(errs, fmt.Errorf("%s has cases, and a reason in %s why it has none", item.ID, ReasonsPath))
 		}
 	}

@@ -28,7 +28,7 @@ import (
 const ServerName = "example.org"
 
 // HomeserverSecret is what the homeserver presents at introspection.
-const HomeserverSecret = "what Synapse presents: 8c1fe2"
+const HomeserverSecret = "what+Synapse/presents=8c1fe2"
 
 // Env is a running server and what is around it.
 type Env struct {

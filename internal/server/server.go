@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -14,7 +15,6 @@ import (
 	"keymaker/handlers"
 	"keymaker/internal/clock"
 	"keymaker/internal/config"
-	"keymaker/internal/homeserver"
 	"keymaker/internal/jobs"
 	"keymaker/internal/secret"
 	"keymaker/provider"
@@ -65,7 +65,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	db, err := store.Open(ctx, store.Options{URL: o.Config.Database.URL, ServerName: o.Config.ServerName, Clock: o.Clock, Sealer: sealer,
-		Logger: o.Logger, Exclusive: true, Notices: o.Config.SMTP.Enabled()})
+		Logger: o.Logger, Exclusive: true, Notices: o.Config.SMTP.Enabled(), Outbox: o.Config.Homeserver.Remote()})
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
@@ -131,16 +131,21 @@ func openSecrets(c *config.Config) (*secret.Sealer, error) {
 }
 
 func (s *Server) assemble(ctx context.Context, o Options, sealer *secret.Sealer) (*handlers.Server, error) {
-	embedded := homeserver.Embedded{Store: s.store}
+	home, tasks, err := s.openHome()
+	if err != nil {
+		return nil, err
+	}
 	pages, err := templates.New(templates.Options{ServerName: o.Config.ServerName, Branding: o.Config.Branding})
 	if err != nil {
 		return nil, err
 	}
-	s.provider, err = provider.New(ctx, provider.Options{Config: o.Config, Store: s.store, Homeserver: embedded, Languages: languages(pages), Clock: o.Clock, Logger: o.Logger})
+	s.provider, err = provider.New(ctx, provider.Options{Config: o.Config, Store: s.store, Homeserver: home, Languages: languages(pages), Clock: o.Clock, Logger: o.Logger})
 	if err != nil {
 		return nil, err
 	}
-	s.jobs = jobs.New(jobs.Options{Store: s.store, Clock: o.Clock, Logger: o.Logger, Handlers: s.work(pages), Grace: o.Config.ShutdownTimeout})
+	kinds := s.work(pages)
+	maps.Copy(kinds, tasks)
+	s.jobs = jobs.New(jobs.Options{Store: s.store, Clock: o.Clock, Logger: o.Logger, Handlers: kinds, Grace: o.Config.ShutdownTimeout})
 	formKey, err := sealer.Derive("forms")
 	if err != nil {
 		return nil, err
@@ -153,10 +158,12 @@ func (s *Server) assemble(ctx context.Context, o Options, sealer *secret.Sealer)
 	for _, c := range o.Config.IdentityProviders {
 		upstreams = append(upstreams, upstream.New(c, o.Config.CallbackURL(c), upstream.Options{HTTPClient: o.HTTPClient, Clock: o.Clock, Logger: o.Logger}))
 	}
-	return handlers.New(handlers.Options{
-		Config: o.Config, Provider: s.provider, Upstreams: upstreams, Accounts: &upstream.Accounts{ServerName: o.Config.ServerName, Links: s.store, Localparts: embedded}, Logins: s.store, Account: s.store, Proofs: s.store, Resets: s.store, Matrix: s.store,
+	answers := handlers.Options{
+		Config: o.Config, Provider: s.provider, Upstreams: upstreams, Accounts: &upstream.Accounts{ServerName: o.Config.ServerName, Links: home, Localparts: home}, Logins: s.store, Account: s.store, Proofs: s.store, Resets: s.store,
 		Pages: pages, FormKey: formKey, LimitKey: limitKey, Limits: s.store, Clock: o.Clock, Logger: o.Logger, Health: s.store.Ping,
-	})
+	}
+	s.answerFor(&answers)
+	return handlers.New(answers)
 }
 
 // languages are the languages of the pages, for the metadata.

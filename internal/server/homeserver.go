@@ -1,0 +1,51 @@
+package server
+
+import (
+	"context"
+	"fmt"
+
+	"keymaker/handlers"
+	"keymaker/internal/homeserver"
+	"keymaker/internal/jobs"
+	"keymaker/internal/provisioning"
+	"keymaker/provider"
+	"keymaker/store"
+	"keymaker/upstream"
+)
+
+// home is the homeserver that this server issues tokens for.
+type home interface {
+	provider.Homeserver
+	upstream.Links
+	upstream.Localparts
+}
+
+// openHome returns the homeserver of the configuration, and the jobs that tell
+// it what has changed. Nobody is asked whether it is there.
+func (s *Server) openHome() (home, map[string]jobs.Handler, error) {
+	if !s.config.Homeserver.Remote() {
+		return homeserver.Embedded{Store: s.store}, nil, nil
+	}
+	api, err := provisioning.New(provisioning.Options{
+		Endpoint: s.config.Homeserver.Endpoint, Secret: s.config.Homeserver.Secret, Clock: s.clock, Logger: s.log,
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("global.homeserver: %w", err)
+	}
+	// The jobs exist when somebody signs in, who waits for those of the user.
+	h := &homeserver.Synapse{Store: s.store, API: api, Clock: s.clock, Clear: func(ctx context.Context, lane string) error { return s.jobs.Clear(ctx, lane) }}
+	return h, h.Jobs(), nil
+}
+
+// answerFor leaves to a homeserver that is another program what it answers
+// itself, and has it told at once of what changes.
+func (s *Server) answerFor(o *handlers.Options) {
+	if !s.config.Homeserver.Remote() {
+		o.Matrix = s.store
+		return
+	}
+	s.store.Prompt(s.jobs.Prompt)
+	o.Tell = func(ctx context.Context, localpart string) error {
+		return s.jobs.Clear(ctx, store.HomeserverLane(localpart))
+	}
+}
