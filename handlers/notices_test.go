@@ -158,6 +158,16 @@ func TestNobodyIsMailedWhoseAddressIsNotVerified(t *testing.T) {
 	}
 }
 
+// As of whom the homeserver had before.
+func TestWhoHadNoAddressIsMailedFromTheNextSignInOn(t *testing.T) {
+	e, smtp := mailedEnv(t)
+	logInAt(e, e.IDP.ClientID, "alice", "PHONE")
+	expectMails(t, e, smtp, mailSignIn)
+	execute(e, "UPDATE users SET email = ''")
+	logInAt(e, e.IDP.ClientID, "alice", "TABLET")
+	expectMails(t, e, smtp, mailSignIn)
+}
+
 func TestNoticeOfAReset(t *testing.T) {
 	e, smtp := mailedEnv(t)
 	r := newReplacing(e, e.IDP.ClientID, "alice", "PHONE")

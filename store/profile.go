@@ -1,6 +1,9 @@
 package store
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // SetDisplayName changes the name by which others know a user, and says by whom
 // it was changed. It returns whether it is another one, and ErrNotFound for a
@@ -31,6 +34,21 @@ func (s *Store) changeProfile(ctx context.Context, localpart, column, value stri
 	return true, s.tellHomeserver(ctx, HomeserverChange{Change: Change(column), Localpart: localpart})
 }
 
+// firstEmail gives a user who has no address one.
+func (s *Store) firstEmail(ctx context.Context, localpart, address string) error {
+	if address == "" {
+		return nil
+	}
+	user, err := s.User(ctx, localpart)
+	if errors.Is(err, ErrNotFound) || err == nil && user.Email != "" {
+		return nil
+	}
+	if err == nil {
+		_, err = s.changeProfile(ctx, localpart, "email", address)
+	}
+	return err
+}
+
 // SeenLink is what an identity provider says of a linked account at a sign-in.
 type SeenLink struct {
 	ProviderID, Issuer, Subject string
@@ -39,6 +57,8 @@ type SeenLink struct {
 	AccountName string
 	// DisplayName and Email are the user's from now on; nil leaves them alone.
 	DisplayName, Email *string
+	// FirstEmail is the user's if they have none; "" for none either.
+	FirstEmail string
 }
 
 // SeeLink keeps what a provider says of an account that is linked, and changes
@@ -58,6 +78,9 @@ func (s *Store) SeeLink(ctx context.Context, l SeenLink) error {
 			if _, err := s.changeProfile(ctx, l.Localpart, "email", *l.Email); err != nil {
 				return err
 			}
+		}
+		if err := s.firstEmail(ctx, l.Localpart, l.FirstEmail); err != nil {
+			return err
 		}
 		return fault("keep the name of a linked account", s.write(ctx).Model(&linkRow{}).
 			Where("provider_id = ? AND issuer = ? AND subject = ? AND account_name <> ?", l.ProviderID, l.Issuer, l.Subject, l.AccountName).

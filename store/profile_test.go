@@ -37,7 +37,7 @@ func TestSeeLinkOfAUserWhoHasLeft(t *testing.T) {
 		_, err := f.DeactivateUser(f.ctx, "alice")
 		f.must(err)
 		f.must(f.SeeLink(f.ctx, store.SeenLink{ProviderID: l.ProviderID, Issuer: l.UpstreamIssuer, Subject: l.UpstreamSubject, Localpart: "alice",
-			AccountName: "alice there", DisplayName: new("Alice"), Email: new("alice@example.org")}))
+			AccountName: "alice there", DisplayName: new("Alice"), Email: new("alice@example.org"), FirstEmail: "alice@example.org"}))
 		user, err := f.User(f.ctx, "alice")
 		f.must(err)
 		links, err := f.UpstreamLinks(f.ctx, "alice")

@@ -109,7 +109,8 @@ type NewLink struct {
 	AccountName                 string // what the person is called there; may be ""
 	// Association is the id of one that the link uses up; "" for none.
 	Association string
-	// CreateUser makes the user too, with these particulars.
+	// CreateUser makes the user too, with these particulars. One who exists gets
+	// the address by Link, if they have none.
 	CreateUser         bool
 	DisplayName, Email string
 }
@@ -152,6 +153,9 @@ func (s *Store) Link(ctx context.Context, n NewLink) (localpart string, err erro
 			}
 		}
 		if !n.CreateUser {
+			if err := s.firstEmail(ctx, n.Localpart, n.Email); err != nil {
+				return err
+			}
 			if err := s.notify(ctx, Notice{Kind: NoticeLinked, Localpart: n.Localpart, ProviderID: n.ProviderID}); err != nil {
 				return err
 			}

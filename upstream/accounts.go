@@ -45,7 +45,8 @@ type Links interface {
 	// user. Otherwise it must return store.ErrExists when a user that was to be
 	// created exists, store.ErrNotFound when a user that was not to be created
 	// does not, and store.ErrConflict when an association that it was to use up
-	// is not there any more.
+	// is not there any more. A user who exists and has no e-mail address gets that
+	// of n.
 	Link(ctx context.Context, n store.NewLink) (localpart string, err error)
 
 	// AssociationsWith returns the associations at a provider that one of the
@@ -213,9 +214,10 @@ func (a *Accounts) Generate(ctx context.Context, n store.NewLink) (localpart str
 }
 
 func newLink(id *Identity, localpart string, create bool) store.NewLink {
-	n := store.NewLink{ProviderID: id.ProviderID, Issuer: id.Issuer, Subject: id.Subject, Localpart: localpart, AccountName: accountName(id.Claims), CreateUser: create}
+	n := store.NewLink{ProviderID: id.ProviderID, Issuer: id.Issuer, Subject: id.Subject, Localpart: localpart, AccountName: accountName(id.Claims), CreateUser: create,
+		Email: emailAddress(id.Claims)}
 	if create {
-		n.DisplayName, n.Email = displayName(id.Claims), emailAddress(id.Claims)
+		n.DisplayName = displayName(id.Claims)
 	}
 	return n
 }
@@ -226,8 +228,10 @@ func seen(c config.IdentityProvider, id *Identity, localpart string) store.SeenL
 	if name := displayName(id.Claims); name != "" && slices.Contains(c.ManagedClaims, config.ManagedName) {
 		l.DisplayName = &name
 	}
-	if slices.Contains(c.ManagedClaims, config.ManagedEmail) {
-		l.Email = new(emailAddress(id.Claims))
+	if address := emailAddress(id.Claims); slices.Contains(c.ManagedClaims, config.ManagedEmail) {
+		l.Email = &address
+	} else {
+		l.FirstEmail = address
 	}
 	return l
 }

@@ -160,6 +160,34 @@ func TestNewUserHasParticulars(t *testing.T) {
 	}
 }
 
+func TestAddressOfAUserWhoHasNone(t *testing.T) {
+	verified := upstream.Claims{"preferred_username": "u", "email": "a@example.org", "email_verified": true}
+	for _, c := range []struct {
+		name    string
+		claims  upstream.Claims
+		managed []string
+		want    string
+	}{
+		{"the first verified one", verified, nil, "a@example.org"},
+		{"none that is not verified", upstream.Claims{"preferred_username": "u", "email": "a@example.org"}, nil, ""},
+		{"what a provider manages", verified, []string{config.ManagedEmail}, "a@example.org"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			links := linkstest.NewMemory()
+			accounts := upstream.Accounts{ServerName: "example.org", Links: links, Localparts: names{}}
+			for _, claims := range []upstream.Claims{{"preferred_username": "u"}, c.claims} {
+				provider := open(func(p *config.IdentityProvider) { p.ManagedClaims = c.managed })
+				if _, err := accounts.Resolve(context.Background(), provider, &upstream.Identity{ProviderID: "idp", Subject: "1", Claims: claims}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got, err := links.User(context.Background(), "u"); err != nil || got.Email != c.want {
+				t.Errorf("user %+v, error %v", got, err)
+			}
+		})
+	}
+}
+
 // L-27: however the first logins of one person meet, they end with one user.
 func TestFirstLoginsAtOnce(t *testing.T) {
 	for _, c := range []struct {

@@ -88,6 +88,34 @@ func Run(t *testing.T, open func(*testing.T) upstream.Links) {
 			}
 		}
 	})
+	t.Run("a user without an address gets the first that there is, and keeps it", func(t *testing.T) {
+		links := open(t)
+		alice := alice
+		alice.Email = ""
+		wantLinked(t, "alice")(links.Link(ctx, alice))
+		address := func() string {
+			t.Helper()
+			user, err := links.User(ctx, "alice")
+			wantError(t, err, nil)
+			return user.Email
+		}
+		seen := store.SeenLink{ProviderID: "idp", Issuer: "https://idp.example", Subject: "1", Localpart: "alice"}
+		for _, step := range []struct{ says, want string }{{"", ""}, {"first@example.org", "first@example.org"}, {"second@example.org", "first@example.org"}, {"", "first@example.org"}} {
+			seen.FirstEmail = step.says
+			wantError(t, links.SeeLink(ctx, seen), nil)
+			if got := address(); got != step.want {
+				t.Errorf("after %q it is %q, want %q", step.says, got, step.want)
+			}
+		}
+		seen.Email, seen.FirstEmail = new(""), ""
+		wantError(t, links.SeeLink(ctx, seen), nil)
+		for _, email := range []string{"linked@example.org", "other@example.org"} {
+			wantLinked(t, "alice")(links.Link(ctx, store.NewLink{ProviderID: email, Issuer: "https://other.example", Subject: "1", Localpart: "alice", Email: email}))
+			if got := address(); got != "linked@example.org" {
+				t.Errorf("after a link it is %q", got)
+			}
+		}
+	})
 	t.Run("a user that does not exist is not linked", func(t *testing.T) {
 		links := open(t)
 		missing := alice
@@ -240,6 +268,10 @@ func (m *Memory) Link(_ context.Context, n store.NewLink) (string, error) {
 		}
 		m.associations = slices.Delete(m.associations, i, i+1)
 	}
+	if u := m.users[n.Localpart]; u.Email == "" {
+		u.Email = n.Email
+		m.users[n.Localpart] = u
+	}
 	m.links[key] = n.Localpart
 	return n.Localpart, nil
 }
@@ -292,6 +324,9 @@ func (m *Memory) SeeLink(_ context.Context, l store.SeenLink) error {
 	}
 	if l.Email != nil {
 		u.Email = *l.Email
+	}
+	if u.Email == "" {
+		u.Email = l.FirstEmail
 	}
 	m.users[l.Localpart] = u
 	return nil
