@@ -22,7 +22,7 @@ func (s *Server) showProfile(w http.ResponseWriter, r *http.Request, v visit) {
 	}
 	page := templates.AccountProfile{AccountFrame: s.frame(v, templates.SectionProfile), Form: s.accountForm(v, url.Values{fieldDo: {doProfile}}),
 		DisplayName: user.DisplayName, Email: user.Email}
-	if page.ManagedBy, err = s.nameManagedBy(r.Context(), v.login.Localpart); err != nil {
+	if page.ManagedBy, err = s.managedBy(r.Context(), v.login.Localpart, config.ManagedName); err != nil {
 		s.trouble(w, r, err)
 		return
 	}
@@ -31,7 +31,7 @@ func (s *Server) showProfile(w http.ResponseWriter, r *http.Request, v visit) {
 
 // changeProfile takes another display name, unless an identity provider says it.
 func (s *Server) changeProfile(w http.ResponseWriter, r *http.Request, v visit, _ url.Values) {
-	managed, err := s.nameManagedBy(r.Context(), v.login.Localpart)
+	managed, err := s.managedBy(r.Context(), v.login.Localpart, config.ManagedName)
 	if err == nil && managed == "" {
 		_, err = s.Account.SetDisplayName(r.Context(), v.login.Localpart, upstream.CleanDisplayName(r.PostForm.Get(templates.FieldName)), store.ActorUser)
 	}
@@ -42,10 +42,10 @@ func (s *Server) changeProfile(w http.ResponseWriter, r *http.Request, v visit, 
 	seeOther(w, accountURL(provider.ActionProfile))
 }
 
-// nameManagedBy is the identity provider that says the display name of a user, by
-// any account that is linked; "" when the user does.
-func (s *Server) nameManagedBy(ctx context.Context, localpart string) (string, error) {
-	if !slices.ContainsFunc(s.Config.IdentityProviders, func(p config.IdentityProvider) bool { return slices.Contains(p.ManagedClaims, config.ManagedName) }) {
+// managedBy is the identity provider that says a claim of a user, by any account
+// that is linked; "" when the user does.
+func (s *Server) managedBy(ctx context.Context, localpart, claim string) (string, error) {
+	if !slices.ContainsFunc(s.Config.IdentityProviders, func(p config.IdentityProvider) bool { return slices.Contains(p.ManagedClaims, claim) }) {
 		return "", nil
 	}
 	links, err := s.Account.UpstreamLinks(ctx, localpart)
@@ -53,7 +53,7 @@ func (s *Server) nameManagedBy(ctx context.Context, localpart string) (string, e
 		return "", err
 	}
 	for _, l := range links {
-		if p := s.providerByID(l.ProviderID); p != nil && slices.Contains(p.Config().ManagedClaims, config.ManagedName) {
+		if p := s.providerByID(l.ProviderID); p != nil && slices.Contains(p.Config().ManagedClaims, claim) {
 			return p.Config().Name, nil
 		}
 	}

@@ -3,13 +3,12 @@ package handlers
 import (
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/gorilla/mux"
 
+	"keymaker/internal/config"
 	"keymaker/provider"
 	"keymaker/store"
-	"keymaker/upstream"
 )
 
 // caller is who presents the access token of a Matrix request. A token in the
@@ -111,10 +110,14 @@ func (s *Server) threepids(w http.ResponseWriter, r *http.Request) {
 func (s *Server) capabilities(w http.ResponseWriter, r *http.Request) {
 	off := map[string]bool{"enabled": false}
 	s.asMember(w, r, func(c *provider.Caller) (any, error) {
-		managed, err := s.nameManagedBy(r.Context(), c.Session.Login.Localpart)
+		name, err := s.managedBy(r.Context(), c.Session.Login.Localpart, config.ManagedName)
+		if err != nil {
+			return nil, err
+		}
+		picture, err := s.managedBy(r.Context(), c.Session.Login.Localpart, config.ManagedPicture)
 		return map[string]any{"capabilities": map[string]any{
-			"m.change_password": off, "m.3pid_changes": off, "m.get_login_token": off, "m.set_avatar_url": off,
-			"m.set_displayname": map[string]bool{"enabled": managed == ""},
+			"m.change_password": off, "m.3pid_changes": off, "m.get_login_token": off,
+			"m.set_displayname": map[string]bool{"enabled": name == ""}, "m.set_avatar_url": map[string]bool{"enabled": picture == ""},
 		}}, err
 	})
 }
@@ -180,112 +183,4 @@ func (s *Server) renameDevice(w http.ResponseWriter, r *http.Request) {
 		}
 		return struct{}{}, s.Matrix.RenameDevice(r.Context(), c.Session.Login.Localpart, id, *body.DisplayName)
 	})
-}
-
-// profile shows a user of this server to anybody.
-func (s *Server) profile(w http.ResponseWriter, r *http.Request) {
-	profile, err := s.profileOf(r)
-	if err != nil {
-		s.matrixFailure(w, r, err)
-		return
-	}
-	writeJSON(w, http.StatusOK, profile)
-}
-
-// profileField shows one field of a profile; an unset one is an empty object.
-func (s *Server) profileField(w http.ResponseWriter, r *http.Request) {
-	profile, err := s.profileOf(r)
-	if err != nil {
-		s.matrixFailure(w, r, err)
-		return
-	}
-	field, err := variable(r, "field")
-	if err != nil {
-		s.matrixFailure(w, r, err)
-		return
-	}
-	answer := map[string]string{}
-	if v, ok := profile[field]; ok {
-		answer[field] = v
-	}
-	writeJSON(w, http.StatusOK, answer)
-}
-
-// setProfileField changes the caller's display name, unless an identity provider
-// says it, and nothing else; capabilities tells clients so. Of what a suspended
-// user may not do this is all that the embedded surface has (conformance K-04):
-// they may read, log in and out, and look after their devices.
-func (s *Server) setProfileField(w http.ResponseWriter, r *http.Request) {
-	s.asMember(w, r, func(c *provider.Caller) (any, error) {
-		if c.Session.Account.Suspended {
-			return nil, mxError(http.StatusForbidden, "M_USER_SUSPENDED", "This account has been suspended by an administrator.")
-		}
-		user, err := variable(r, "user")
-		if err != nil {
-			return nil, err
-		}
-		field, err := variable(r, "field")
-		switch {
-		case err != nil:
-			return nil, err
-		case user != c.Session.UserID || field != "displayname":
-			return nil, mxError(http.StatusForbidden, "M_FORBIDDEN", "Nobody changes this here.")
-		}
-		return struct{}{}, s.setDisplayName(w, r, c.Session.Login.Localpart)
-	})
-}
-
-func (s *Server) setDisplayName(w http.ResponseWriter, r *http.Request, localpart string) error {
-	var body struct {
-		DisplayName *string `json:"displayname"`
-	}
-	if err := readJSON(w, r, &body); err != nil {
-		return err
-	}
-	name := ""
-	if body.DisplayName != nil {
-		name = *body.DisplayName
-	}
-	if len([]rune(name)) > upstream.MaxDisplayName || !storable(name) {
-		return mxError(http.StatusBadRequest, "M_INVALID_PARAM", "A display name has at most 256 characters.")
-	}
-	managed, err := s.nameManagedBy(r.Context(), localpart)
-	if err != nil {
-		return err
-	}
-	if managed != "" {
-		return mxError(http.StatusForbidden, "M_FORBIDDEN", "The identity provider says the display name.")
-	}
-	_, err = s.Account.SetDisplayName(r.Context(), localpart, upstream.CleanDisplayName(name), store.ActorUser)
-	return err
-}
-
-// splitUserID are the two parts of a Matrix user ID; ok is false for what is
-// none.
-func splitUserID(id string) (localpart, server string, ok bool) {
-	rest, ok := strings.CutPrefix(id, "@")
-	if !ok {
-		return "", "", false
-	}
-	return strings.Cut(rest, ":")
-}
-
-func (s *Server) profileOf(r *http.Request) (map[string]string, error) {
-	id, err := variable(r, "user")
-	if err != nil {
-		return nil, err
-	}
-	localpart, server, ok := splitUserID(id)
-	if !ok || server != s.Config.ServerName {
-		return nil, mxError(http.StatusNotFound, "M_NOT_FOUND", "This is not a user of this server.")
-	}
-	user, err := s.Matrix.User(r.Context(), localpart)
-	if err != nil {
-		return nil, err
-	}
-	profile := map[string]string{}
-	if user.DisplayName != "" && !user.Account.Deactivated {
-		profile["displayname"] = user.DisplayName
-	}
-	return profile, nil
 }

@@ -39,7 +39,7 @@ func TestMatrixAnswers(t *testing.T) {
 		{"K-10: one device", devicesPath + "/ANSWERS", device},
 		{"K-10: third-party identifiers are none", threepidsPath, map[string]any{"threepids": []any{}}},
 		{"K-11 I-12: capabilities says what a client shall not offer", capabilitiesPath, map[string]any{"capabilities": map[string]any{
-			"m.change_password": off, "m.3pid_changes": off, "m.get_login_token": off, "m.set_displayname": map[string]any{"enabled": true}, "m.set_avatar_url": off,
+			"m.change_password": off, "m.3pid_changes": off, "m.get_login_token": off, "m.set_displayname": map[string]any{"enabled": true}, "m.set_avatar_url": map[string]any{"enabled": true},
 		}}},
 		{"K-12: a profile", profilePath + "/" + url.PathEscape("@alice:example.org"), map[string]any{"displayname": "Alice Liddell"}},
 		{"K-12: a field of a profile", profilePath + "/@alice:example.org/displayname", map[string]any{"displayname": "Alice Liddell"}},
@@ -265,7 +265,7 @@ func TestMatrixPathsThatAreNotThere(t *testing.T) {
 	})
 	for _, path := range []string{
 		"/_matrix/", "/_matrix/client", "/_matrix/client/v3/nothing", "/_matrix/client/v3/account/whoami/", "/_matrix/client/x/account/whoami",
-		"/_matrix/client/v3//account/whoami", "/_matrix/client/V3/account/whoami", "/_matrix/media/v3/config", "/.well-known/nothing",
+		"/_matrix/client/v3//account/whoami", "/_matrix/client/V3/account/whoami", "/_matrix/media/v3/preview_url", "/_matrix/media/v2/config", "/.well-known/nothing",
 	} {
 		t.Run("K-13: "+path+" is unrecognized", func(t *testing.T) {
 			harness.ExpectMatrixError(t, e.For(t).Get(path), http.StatusNotFound, "M_UNRECOGNIZED")

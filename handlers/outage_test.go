@@ -46,6 +46,8 @@ func TestOutage(t *testing.T) {
 			{"K-07: whoami", http.MethodGet, whoamiPath, "", "Bearer " + tokens.Access, ""},
 			{"K-07: devices", http.MethodGet, "/_matrix/client/v3/devices", "", "Bearer " + tokens.Access, ""},
 			{"K-07: a profile", http.MethodGet, "/_matrix/client/v3/profile/@alice:example.org", "", "", ""},
+			{"K-07: a picture", http.MethodGet, "/_matrix/client/v1/media/download/example.org/x", "", "Bearer " + tokens.Access, ""},
+			{"K-07: an upload", http.MethodPost, "/_matrix/media/v3/upload", "image/png", "Bearer " + tokens.Access, string(samplePNG(4, 4))},
 			{"K-07: a logout", http.MethodPost, "/_matrix/client/v3/logout", "application/json", "Bearer " + tokens.Access, "{}"},
 			{"K-07: a legacy login", http.MethodPost, "/_matrix/client/v3/login", "application/json", "", fmt.Sprintf(`{"type":"m.login.token","token":%q}`, loginToken)},
 			{"K-07: a legacy refresh", http.MethodPost, "/_matrix/client/v3/refresh", "application/json", "", fmt.Sprintf(`{"refresh_token":%q}`, legacy.Refresh)},

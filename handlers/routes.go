@@ -132,6 +132,30 @@ func (s *Server) homeserverRoutes() []route {
 	}
 }
 
+// mediaRoutes are those of profile pictures, which are all the media that the
+// embedded surface has. They need an access token: none is old enough for the
+// endpoints without one, which the specification has frozen (CS-API "Content
+// repository").
+func (s *Server) mediaRoutes() []route {
+	const (
+		media = "/_matrix/media/{version:r0|v1|v3}"
+		id    = "/{server}/{id}"
+		named = id + "/{name}"
+	)
+	frozen := get(s.frozenMedia)
+	return []route{
+		{client + "/media/config", matrixAPI, get(s.mediaConfig)},
+		{client + "/media/download" + id, matrixAPI, get(s.download)},
+		{client + "/media/download" + named, matrixAPI, get(s.download)},
+		{client + "/media/thumbnail" + id, matrixAPI, get(s.thumbnail)},
+		{media + "/config", matrixAPI, get(s.mediaConfig)},
+		{media + "/upload", matrixAPI, post(s.upload)},
+		{media + "/download" + id, matrixAPI, frozen},
+		{media + "/download" + named, matrixAPI, frozen},
+		{media + "/thumbnail" + id, matrixAPI, frozen},
+	}
+}
+
 // keyRoutes are those of end-to-end encryption that a client needs to set up
 // and reset its cross-signing (conformance J).
 func (s *Server) keyRoutes() []route {
@@ -186,6 +210,7 @@ func (s *Server) routes() []route {
 	if s.Matrix != nil {
 		routes = append(routes, s.homeserverRoutes()...)
 		routes = append(routes, s.keyRoutes()...)
+		routes = append(routes, s.mediaRoutes()...)
 	}
 	if s.rendezvousOn() {
 		routes = append(routes, s.rendezvousRoutes()...)

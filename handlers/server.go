@@ -32,6 +32,8 @@ type Options struct {
 	// Matrix is the embedded homeserver surface; nil where a real homeserver
 	// answers those paths.
 	Matrix Matrix
+	// Pictures are those of the users of the embedded surface.
+	Pictures Pictures
 	// Tell has a homeserver that is another program learn what it is still to be
 	// told about a user. An error says that it could not be told now, and will be
 	// later. It is nil for the embedded homeserver.
@@ -65,6 +67,7 @@ type Server struct {
 	cookies cookies
 	forms   *http.CrossOriginProtection
 	limits  limits
+	uploads uploads
 	handler http.Handler
 }
 

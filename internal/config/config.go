@@ -110,7 +110,7 @@ type IdentityProvider struct {
 	Icon                         string   // an mxc:// URI, or ""
 	Scope                        []string // never empty
 	UserIDClaims                 []string // empty = all but sub
-	ManagedClaims                []string // what of a user the provider manages: ManagedName, ManagedEmail
+	ManagedClaims                []string // what of a user the provider manages: ManagedName, ManagedEmail, ManagedPicture
 	Trusted                      bool
 	UniqueIDFallbacks            bool
 	Registration                 bool
@@ -144,8 +144,9 @@ func (p IdentityProvider) Proves() bool { return p.ProveWithoutAuthTime || p.Sta
 
 // What an identity provider can manage of a user.
 const (
-	ManagedName  = "name"
-	ManagedEmail = "email"
+	ManagedName    = "name"
+	ManagedEmail   = "email"
+	ManagedPicture = "picture"
 )
 
 // OIDCClient is one [[global.oidc_client]]: an application that the
