@@ -59,6 +59,9 @@ type Options struct {
 	// Handlers are the kinds of jobs that are done here. Others are left to
 	// servers that know them.
 	Handlers map[string]Handler
+	// AtOnce is how many jobs of a kind are done at a time, where that is fewer
+	// than all workers: what others can make slow keeps nothing else waiting.
+	AtOnce map[string]int
 	// Grace is how long jobs that are being done may take to end when the server
 	// stops.
 	Grace time.Duration
@@ -68,11 +71,12 @@ type Options struct {
 type Runner struct {
 	Options
 	kinds []string
+	slots slots
 }
 
 // New returns a Runner that does nothing yet.
 func New(o Options) *Runner {
-	return &Runner{Options: o, kinds: slices.Sorted(maps.Keys(o.Handlers))}
+	return &Runner{Options: o, kinds: slices.Sorted(maps.Keys(o.Handlers)), slots: newSlots(o.AtOnce)}
 }
 
 // Run does jobs until ctx ends, and then lets those end that have begun. What
@@ -117,7 +121,9 @@ func (r *Runner) work(ctx, work context.Context, next chan struct{}) error {
 		case <-next:
 		}
 		for ctx.Err() == nil {
-			j, err := r.Store.TakeJob(ctx, r.kinds, Lease)
+			free := r.slots.reserve(r.kinds)
+			j, err := r.Store.TakeJob(ctx, free, Lease)
+			r.slots.release(free, j)
 			if errors.Is(err, store.ErrNotFound) {
 				break
 			}
@@ -129,6 +135,7 @@ func (r *Runner) work(ctx, work context.Context, next chan struct{}) error {
 			}
 			look(next) // where there is one there may be another
 			r.do(work, j)
+			r.slots.done(j)
 		}
 	}
 }

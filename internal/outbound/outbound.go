@@ -7,7 +7,6 @@ package outbound
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -20,12 +19,12 @@ import (
 const (
 	// Timeout bounds a request, its answer included.
 	Timeout = 10 * time.Second
-	// MaxBody is how much of an answer can be read, in bytes.
+	// MaxBody is how much of an answer a client of New can read, in bytes.
 	MaxBody = 256 << 10
 )
 
-// ErrTooLarge is returned when an answer is read beyond MaxBody.
-var ErrTooLarge = fmt.Errorf("the answer is longer than %d bytes", MaxBody)
+// ErrTooLarge is returned when an answer is read beyond what a client may read.
+var ErrTooLarge = errors.New("the answer is too long")
 
 // Reach says which addresses a client may connect to. The address is judged
 // when the connection is made, so that a name cannot change in between.
@@ -45,7 +44,10 @@ const (
 // New returns a client that reaches no further than it says, follows no
 // redirect, uses no proxy, ends every request after Timeout and every answer
 // after MaxBody.
-func New(reach Reach) *http.Client {
+func New(reach Reach) *http.Client { return NewFor(reach, MaxBody) }
+
+// NewFor is New for answers of at most so many bytes.
+func NewFor(reach Reach, maxBody int) *http.Client {
 	dialer := &net.Dialer{Timeout: Timeout}
 	options := []ssrf.Option{ssrf.WithAnyPort()}
 	if reach == PublicAndLoopback {
@@ -57,7 +59,7 @@ func New(reach Reach) *http.Client {
 	return &http.Client{
 		Timeout:       Timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: bounded{&http.Transport{
+		Transport: bounded{maxBody, &http.Transport{
 			DialContext: dialer.DialContext, ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout: Timeout, ResponseHeaderTimeout: Timeout, MaxResponseHeaderBytes: 64 << 10,
 			MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute,
@@ -69,8 +71,11 @@ func New(reach Reach) *http.Client {
 // its reach.
 func Refused(err error) bool { return errors.Is(err, ssrf.ErrProhibitedIP) }
 
-// bounded ends answers after MaxBody.
-type bounded struct{ next http.RoundTripper }
+// bounded ends answers after so many bytes.
+type bounded struct {
+	max  int
+	next http.RoundTripper
+}
 
 // RoundTrip implements http.RoundTripper.
 func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -78,7 +83,7 @@ func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer.Body = &body{ReadCloser: answer.Body, left: MaxBody}
+	answer.Body = &body{ReadCloser: answer.Body, left: b.max}
 	return answer, nil
 }
 

@@ -80,6 +80,11 @@ func TestAnswersAreBounded(t *testing.T) {
 			t.Errorf("%d bytes, error %v", len(text), err)
 		}
 	})
+	t.Run("where more may be read, more is", func(t *testing.T) {
+		if _, text, err := fetch(t, outbound.NewFor(outbound.PublicAndLoopback, len(long)+1), local.URL+"/longer"); err != nil || text != long+"x" {
+			t.Errorf("%d bytes, error %v", len(text), err)
+		}
+	})
 	t.Run("a redirect is not followed", func(t *testing.T) {
 		if status, _, err := fetch(t, c, local.URL+"/redirect"); err != nil || status != http.StatusFound {
 			t.Errorf("status %d, error %v", status, err)
