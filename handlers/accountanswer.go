@@ -16,21 +16,25 @@ const (
 	fieldDo    = "do"
 	fieldUntil = "until" // Unix milliseconds
 
-	doKnow       = "know"
-	doChoose     = "choose"
-	doRename     = "rename"
-	doEnd        = "end"
-	doEndOthers  = "end_others"
-	doProfile    = "profile"
-	doSignOut    = "sign_out"
-	doUnlink     = "unlink"
-	doDeactivate = "deactivate"
+	doKnow      = "know"
+	doChoose    = "choose"
+	doRename    = "rename"
+	doEnd       = "end"
+	doEndOthers = "end_others"
+	doProfile   = "profile"
+	// doPicture is sent to another address, with a file.
+	doPicture       = "picture"
+	doRemovePicture = "remove_picture"
+	doTakePicture   = "take_picture"
+	doSignOut       = "sign_out"
+	doUnlink        = "unlink"
+	doDeactivate    = "deactivate"
 )
 
 // accountAnswers are what the forms do.
 func (s *Server) accountAnswers() map[string]func(http.ResponseWriter, *http.Request, visit, url.Values) {
 	return map[string]func(http.ResponseWriter, *http.Request, visit, url.Values){
-		doKnow: s.know, doChoose: s.chooseSessions, doRename: s.rename, doEnd: s.end, doEndOthers: s.endOthers, doProfile: s.changeProfile, doSignOut: s.leave, doUnlink: s.unlink, doDeactivate: s.deactivate,
+		doKnow: s.know, doChoose: s.chooseSessions, doRename: s.rename, doEnd: s.end, doEndOthers: s.endOthers, doProfile: s.changeProfile, doRemovePicture: s.removePicture, doTakePicture: s.takePicture, doSignOut: s.leave, doUnlink: s.unlink, doDeactivate: s.deactivate,
 	}
 }
 

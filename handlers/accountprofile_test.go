@@ -24,7 +24,7 @@ func TestAccountProfile(t *testing.T) {
 	tokens := e.LogIn("alice", "PROFILE")
 	b := atHome(e, "alice")
 	rename := func(b *harness.Browser, name string) harness.Page {
-		action, values := b.Fields(b.Visit(profileLink))
+		action, values := b.FieldsFor(b.Visit(profileLink), "profile")
 		values.Set("name", name)
 		values.Set("decision", "approve")
 		return b.Post(b.Visit(profileLink), action, values)
@@ -100,7 +100,7 @@ func TestAccountProfile(t *testing.T) {
 func TestManagedProfile(t *testing.T) {
 	name := "Alice of the provider"
 	e := harness.Start(t, func(o *harness.Options) {
-		o.Provider = "name = \"The <demo> one\"\nmanaged_claims = [\"name\", \"email\"]"
+		o.Provider = "name = \"The <demo> one\"\nmanaged_claims = [\"name\", \"email\", \"picture\"]"
 		o.IDP = func(p *demoidptest.Options) {
 			for i := range p.Users {
 				if p.Users[i].Username == "alice" {
@@ -121,7 +121,7 @@ func TestManagedProfile(t *testing.T) {
 		a := e.As(tokens.Access, http.MethodPut, profilePath+"/@alice:example.org/displayname", `{"displayname":"x"}`)
 		harness.ExpectMatrixError(t, a, http.StatusForbidden, "M_FORBIDDEN")
 		capabilities, _ := e.As(tokens.Access, http.MethodGet, capabilitiesPath, "").JSON()["capabilities"].(map[string]any)
-		if fmt.Sprint(capabilities["m.set_displayname"]) != "map[enabled:false]" {
+		if fmt.Sprint(capabilities["m.set_displayname"], capabilities["m.set_avatar_url"]) != "map[enabled:false] map[enabled:false]" {
 			t.Errorf("capabilities are %v", capabilities)
 		}
 	})

@@ -26,9 +26,16 @@ const (
 // Pictures is where the pictures of users are kept.
 type Pictures interface {
 	Picture(ctx context.Context, id string) (store.Picture, error)
+	PictureOf(ctx context.Context, localpart string) (store.Picture, error)
 	AddPicture(ctx context.Context, localpart string, n store.NewPicture) (uri string, err error)
 	UsePicture(ctx context.Context, localpart, uri, actor string) (changed bool, err error)
 	ChangePicture(ctx context.Context, c store.PictureChange) (changed bool, err error)
+}
+
+// PictureTaker makes a change with the picture that is at an address which an
+// identity provider has said.
+type PictureTaker interface {
+	Take(ctx context.Context, providerID, address string, c store.PictureChange) error
 }
 
 // mediaConfig says how large an upload may be.
@@ -61,7 +68,11 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request) {
 			return nil, err
 		}
 		defer end()
-		n, err := readUpload(r, r.Body)
+		file, err := readFile(r.Body)
+		var n store.NewPicture
+		if err == nil {
+			n, err = readPicture(r.Context(), file)
+		}
 		switch {
 		case errors.Is(err, picture.ErrNoPicture):
 			return nil, mxError(http.StatusForbidden, "M_FORBIDDEN", "Only pictures are kept here: PNG, JPEG, GIF and WebP.")

@@ -89,6 +89,7 @@ func (s *Server) oauthRoutes() []route {
 		{oidc + "/_complete", page, getPost(s.consent, s.answerConsent)},
 		{accountPath, page, getPost(s.account, s.answerAccount)},
 		{resetPath, page, getPost(s.reset, s.answerReset)},
+		{accountPicturePath, page, getPost(s.ownPicture, s.sendPicture)},
 		{oidc + "/token", oauthAPI, post(s.token)},
 		{oidc + "/revoke", oauthAPI, post(s.revoke)},
 		{oidc + "/introspect", serverAPI, post(s.introspect)},

@@ -34,6 +34,8 @@ type Options struct {
 	Matrix Matrix
 	// Pictures are those of the users of the embedded surface.
 	Pictures Pictures
+	// PictureTaker has identity providers' pictures.
+	PictureTaker PictureTaker
 	// Tell has a homeserver that is another program learn what it is still to be
 	// told about a user. An error says that it could not be told now, and will be
 	// later. It is nil for the embedded homeserver.

@@ -1,9 +1,9 @@
 package handlers
 
 import (
+	"context"
 	"errors"
 	"io"
-	"net/http"
 	"sync"
 	"time"
 
@@ -46,19 +46,24 @@ func (u *uploads) begin(localpart string) (end func(), err error) {
 	}, nil
 }
 
-// readUpload reads a picture out of what a user sends. Some of what is too large
-// is read as well, for a browser shows no answer that comes before it has sent
-// all.
-func readUpload(r *http.Request, file io.Reader) (store.NewPicture, error) {
-	content, err := io.ReadAll(io.LimitReader(file, picture.MaxFile+1))
+// readFile reads a file that a user sends. Some of what is too large is read as
+// well, for a browser shows no answer that comes before it has sent all.
+func readFile(from io.Reader) ([]byte, error) {
+	file, err := io.ReadAll(io.LimitReader(from, picture.MaxFile+1))
 	switch {
 	case err != nil:
-		return store.NewPicture{}, bodyError(err)
-	case len(content) > picture.MaxFile:
-		_, _ = io.CopyN(io.Discard, file, maxDiscarded)
-		return store.NewPicture{}, errTooLarge
+		return nil, bodyError(err)
+	case len(file) > picture.MaxFile:
+		_, _ = io.CopyN(io.Discard, from, maxDiscarded)
+		return nil, errTooLarge
 	}
-	p, err := picture.Read(r.Context(), content)
+	return file, nil
+}
+
+// readPicture makes a picture of a file. The error is errTooLarge for one that is
+// too large, or that of picture.Read.
+func readPicture(ctx context.Context, file []byte) (store.NewPicture, error) {
+	p, err := picture.Read(ctx, file)
 	if errors.Is(err, picture.ErrTooLarge) {
 		err = errTooLarge
 	}

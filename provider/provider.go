@@ -72,10 +72,7 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 	if err := p.configureClients(ctx); err != nil {
 		return nil, err
 	}
-	p.clients, p.trusted = outbound.New(outbound.Public), outbound.New(outbound.Anywhere)
-	if p.onLoopback() {
-		p.clients = outbound.New(outbound.PublicAndLoopback)
-	}
+	p.clients, p.trusted = outbound.New(p.Reach()), outbound.New(outbound.Anywhere)
 	p.published, p.configuredKeys = newKeysets(p.clients, p.clock), newKeysets(p.trusted, p.clock)
 	if p.metadata, err = p.buildDocuments(o.Languages); err != nil {
 		return nil, err
@@ -150,6 +147,14 @@ func (p *Provider) AccountURL() string { return p.endpoint("/account") }
 // onLoopback tells whether clients and this server share a machine. Plain http
 // is for an issuer on a loopback host only.
 func (p *Provider) onLoopback() bool { return strings.HasPrefix(p.issuer, "http://") }
+
+// Reach is which addresses this server asks that others chose.
+func (p *Provider) Reach() outbound.Reach {
+	if p.onLoopback() {
+		return outbound.PublicAndLoopback
+	}
+	return outbound.Public
+}
 
 // Issuer is the issuer, byte for byte as the administrator wrote it.
 func (p *Provider) Issuer() string { return p.issuer }

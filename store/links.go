@@ -26,7 +26,7 @@ func (s *Store) AddLink(ctx context.Context, n NewLink) error {
 	if user.Account.Deactivated {
 		return fmt.Errorf("add a link: %w", ErrNotFound)
 	}
-	row := linkRow{ProviderID: n.ProviderID, Issuer: n.Issuer, Subject: n.Subject, Localpart: n.Localpart, AccountName: n.AccountName, CreatedAt: s.now()}
+	row := linkRow{ProviderID: n.ProviderID, Issuer: n.Issuer, Subject: n.Subject, Localpart: n.Localpart, AccountName: n.AccountName, PictureURL: n.PictureURL, CreatedAt: s.now()}
 	result := s.write(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&row)
 	if err := one("add a link", result, ErrExists); err != nil {
 		return err

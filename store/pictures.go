@@ -138,7 +138,8 @@ type PictureChange struct {
 	Localpart string
 	// Picture is the new one; nil removes the user's.
 	Picture *NewPicture
-	Actor   string // of the audit log
+	// Actor and Reason are those of the audit log.
+	Actor, Reason string
 	// Instead is the avatar URL that the user must still have, or else nothing
 	// changes; nil: whichever they have.
 	Instead *string
@@ -161,17 +162,17 @@ func (s *Store) ChangePicture(ctx context.Context, c PictureChange) (changed boo
 		if err := s.removeUsed(ctx, c.Localpart); err != nil {
 			return err
 		}
-		uri, reason := "", ""
+		uri := ""
 		if c.Picture != nil {
 			now := s.now()
 			row, err := s.addPicture(ctx, c.Localpart, *c.Picture, &now)
 			if err != nil {
 				return err
 			}
-			uri, reason = s.MediaURI(row.ID), c.Picture.ProviderID
+			uri = s.MediaURI(row.ID)
 		}
 		changed = true
-		return s.setAvatar(ctx, c.Localpart, uri, c.Actor, reason)
+		return s.setAvatar(ctx, c.Localpart, uri, c.Actor, c.Reason)
 	})
 	return changed, err
 }

@@ -118,7 +118,7 @@ func TestChangePictureInsteadOfAnother(t *testing.T) {
 	each(t, func(f *fixture) {
 		f.login("alice")
 		taken := store.NewPicture{ContentType: "image/jpeg", Content: []byte("taken"), ProviderID: "idp", URL: "https://idp.example/alice"}
-		change := store.PictureChange{Localpart: "alice", Picture: &taken, Actor: store.ActorServer, Instead: new("")}
+		change := store.PictureChange{Localpart: "alice", Picture: &taken, Actor: store.ActorServer, Reason: "idp", Instead: new("")}
 		if changed, err := f.ChangePicture(f.ctx, change); err != nil || !changed {
 			f.t.Errorf("instead of none: changed %t, error %v", changed, err)
 		}

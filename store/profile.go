@@ -55,6 +55,11 @@ type SeenLink struct {
 	Localpart                   string
 	// AccountName is what the person is called there; "" when it does not say.
 	AccountName string
+	// PictureURL is where the provider has the person's picture; "" when it does
+	// not say.
+	PictureURL string
+	// TakePicture: the user's picture is that one from now on.
+	TakePicture bool
 	// DisplayName and Email are the user's from now on; nil leaves them alone.
 	DisplayName, Email *string
 	// FirstEmail is the user's if they have none; "" for none either.
@@ -82,9 +87,14 @@ func (s *Store) SeeLink(ctx context.Context, l SeenLink) error {
 		if err := s.firstEmail(ctx, l.Localpart, l.FirstEmail); err != nil {
 			return err
 		}
-		return fault("keep the name of a linked account", s.write(ctx).Model(&linkRow{}).
-			Where("provider_id = ? AND issuer = ? AND subject = ? AND account_name <> ?", l.ProviderID, l.Issuer, l.Subject, l.AccountName).
+		if l.TakePicture {
+			if err := s.followPicture(ctx, l); err != nil {
+				return err
+			}
+		}
+		return fault("keep what a linked account is called", s.write(ctx).Model(&linkRow{}).
+			Where("provider_id = ? AND issuer = ? AND subject = ? AND (account_name <> ? OR picture_url <> ?)", l.ProviderID, l.Issuer, l.Subject, l.AccountName, l.PictureURL).
 			Where("localpart IN (SELECT localpart FROM users WHERE deactivated_at IS NULL)").
-			Update("account_name", l.AccountName).Error)
+			Updates(map[string]any{"account_name": l.AccountName, "picture_url": l.PictureURL}).Error)
 	})
 }

@@ -66,7 +66,10 @@ type UpstreamLink struct {
 	// AccountName is what the person is called there; "" when the provider has
 	// not said.
 	AccountName string
-	CreatedAt   time.Time
+	// PictureURL is where the provider has the person's picture; "" when it has
+	// not said.
+	PictureURL string
+	CreatedAt  time.Time
 }
 
 // UpstreamLinks returns the accounts that a user is linked to, oldest first.
@@ -77,7 +80,7 @@ func (s *Store) UpstreamLinks(ctx context.Context, localpart string) ([]Upstream
 	}
 	links := make([]UpstreamLink, 0, len(rows))
 	for _, r := range rows {
-		links = append(links, UpstreamLink{ProviderID: r.ProviderID, Issuer: r.Issuer, Subject: r.Subject, AccountName: r.AccountName, CreatedAt: fromMilli(r.CreatedAt)})
+		links = append(links, UpstreamLink{ProviderID: r.ProviderID, Issuer: r.Issuer, Subject: r.Subject, AccountName: r.AccountName, PictureURL: r.PictureURL, CreatedAt: fromMilli(r.CreatedAt)})
 	}
 	return links, nil
 }
@@ -107,6 +110,7 @@ type NewLink struct {
 	ProviderID, Issuer, Subject string
 	Localpart                   string
 	AccountName                 string // what the person is called there; may be ""
+	PictureURL                  string // where the person's picture is; may be ""
 	// Association is the id of one that the link uses up; "" for none.
 	Association string
 	// CreateUser makes the user too, with these particulars. One who exists gets
@@ -136,7 +140,7 @@ func (s *Store) Link(ctx context.Context, n NewLink) (localpart string, err erro
 		} else if _, err := s.User(ctx, n.Localpart); err != nil {
 			return err
 		}
-		row := linkRow{ProviderID: n.ProviderID, Issuer: n.Issuer, Subject: n.Subject, Localpart: n.Localpart, AccountName: n.AccountName, CreatedAt: s.now()}
+		row := linkRow{ProviderID: n.ProviderID, Issuer: n.Issuer, Subject: n.Subject, Localpart: n.Localpart, AccountName: n.AccountName, PictureURL: n.PictureURL, CreatedAt: s.now()}
 		result := s.write(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&row)
 		if result.Error != nil {
 			return fault("store a link", result.Error)
@@ -145,6 +149,11 @@ func (s *Store) Link(ctx context.Context, n NewLink) (localpart string, err erro
 			return errLinked
 		}
 		localpart = n.Localpart
+		if n.CreateUser {
+			if err := s.addPictureJob(ctx, PictureJob{Localpart: n.Localpart, ProviderID: n.ProviderID}, n.PictureURL); err != nil {
+				return err
+			}
+		}
 		event := Event{Action: ActionUserLinked, Localpart: n.Localpart, Actor: ActorUser, Reason: n.ProviderID}
 		if n.Association != "" {
 			event.Actor = ActorAdmin

@@ -87,6 +87,9 @@ func used(t *testing.T) []string {
 			keys[Mail{Kind: kind}.message(what)] = what != "act" || kind != MailTest
 		}
 	}
+	for _, kind := range []PictureProblemKind{PictureTooLarge, PictureUnreadable, PictureNotTaken} {
+		keys["profile.picture_"+string(kind)] = true
+	}
 	for prefix, names := range map[string][]string{"activity.": activityActions, "activity.by_": activityActors, "activity.why_": activityReasons} {
 		for _, name := range names {
 			keys[prefix+name] = true

@@ -3,6 +3,9 @@ package templates
 import (
 	"bytes"
 	"fmt"
+	"image"
+	"image/color"
+	"image/png"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -95,6 +98,10 @@ func serveSamples(t *testing.T, r *Renderer) (address string) {
 			_, _ = w.Write(asset.Body)
 		})
 	}
+	mux.HandleFunc("GET "+samplePicture, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "image/png")
+		_ = png.Encode(w, portrait())
+	})
 	mux.HandleFunc("GET /{lang}/{name}", func(w http.ResponseWriter, req *http.Request) {
 		lang, name := language.MustParse(req.PathValue("lang")), req.PathValue("name")
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -123,6 +130,23 @@ func serveSamples(t *testing.T, r *Renderer) (address string) {
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	return server.URL
+}
+
+// portrait is a picture of somebody: a head, and shoulders.
+func portrait() image.Image {
+	m := image.NewRGBA(image.Rect(0, 0, 256, 256))
+	for y := range 256 {
+		for x := range 256 {
+			c := color.RGBA{R: 116, G: 162, B: uint8(190 + y/8), A: 255}
+			if dx, dy := x-128, y-104; dx*dx+dy*dy < 52*52 {
+				c = color.RGBA{R: 238, G: 200, B: 168, A: 255}
+			} else if dx, dy := x-128, y-264; dx*dx+dy*dy < 100*100 {
+				c = color.RGBA{R: 60, G: 72, B: 104, A: 255}
+			}
+			m.SetRGBA(x, y, c)
+		}
+	}
+	return m
 }
 
 // visitor has one tab in which pages may run scripts, and one in which not.

@@ -9,8 +9,9 @@ const (
 	// FieldOwnDevice says that the device is the person's own: OwnDevice.
 	FieldOwnDevice = "own_device"
 	FieldName      = "name"
-	FieldPlace     = "place" // a place that is chosen, once for each
-	FieldErase     = "erase" // not empty: what others see of the user goes too
+	FieldPlace     = "place"   // a place that is chosen, once for each
+	FieldPicture   = "picture" // a file
+	FieldErase     = "erase"   // not empty: what others see of the user goes too
 
 	DecisionApprove = "approve"
 	DecisionCancel  = "cancel"

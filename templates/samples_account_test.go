@@ -2,6 +2,9 @@ package templates
 
 import "time"
 
+// samplePicture is where the samples have a person's picture.
+const samplePicture = "/account/picture"
+
 func sampleFrame(current Section) AccountFrame {
 	frame := AccountFrame{UserID: "@alice:example.org", SwitchURL: "/switch", Current: current}
 	for _, s := range sections {
@@ -61,8 +64,19 @@ func accountSamples() map[string]Page {
 		events = append(events, ActivityEvent{Action: "session_ended", Actor: "somebody", Reason: reason, At: places[0].LastSeenAt})
 	}
 	all["activity of ends"] = AccountActivity{AccountFrame: sampleFrame(SectionActivity), Events: events}
-	all["profile"] = AccountProfile{AccountFrame: sampleFrame(SectionProfile), Form: sampleForm, DisplayName: "Alice", Email: "alice@example.org"}
-	all["profile that is managed"] = AccountProfile{AccountFrame: sampleFrame(SectionProfile), DisplayName: "Alice", ManagedBy: "Keycloak"}
+	profile := AccountProfile{AccountFrame: sampleFrame(SectionProfile), Form: sampleForm, Picture: sampleForm, RemovePicture: sampleForm,
+		DisplayName: "Alice", Email: "alice@example.org", PictureURL: samplePicture,
+		PictureSources: []PictureSource{{Provider: "Keycloak", Account: "alice@example.org", Form: sampleForm}, {Provider: "GitHub", Form: sampleForm}}}
+	all["profile"] = profile
+	for _, kind := range []PictureProblemKind{PictureTooLarge, PictureUnreadable} {
+		profile.PictureProblem = PictureProblem{Kind: kind}
+		all["profile with a picture that is "+string(kind)] = profile
+	}
+	profile.PictureProblem = PictureProblem{Kind: PictureNotTaken, Provider: "Keycloak"}
+	all["profile with a picture that is not taken"] = profile
+	all["profile without a picture"] = AccountProfile{AccountFrame: sampleFrame(SectionProfile), Form: sampleForm, Picture: sampleForm, DisplayName: "Alice"}
+	all["profile that is managed"] = AccountProfile{AccountFrame: sampleFrame(SectionProfile), DisplayName: "Alice", ManagedBy: "Keycloak", PictureManagedBy: "Keycloak", PictureURL: samplePicture}
+	all["profile that is suspended"] = AccountProfile{AccountFrame: sampleFrame(SectionProfile), DisplayName: "Alice", Suspended: true, PictureURL: samplePicture}
 	link := Link{Provider: "Keycloak", Account: "alice@example.org", LinkedAt: places[0].LastSeenAt, Here: true, UnlinkURL: "/unlink"}
 	ways := []Provider{{Name: "Keycloak", URL: "/keycloak"}, {Name: "GitHub", URL: "/github"}}
 	all["links"] = AccountLinks{AccountFrame: sampleFrame(SectionLinks), Links: []Link{link, {Provider: "GitHub", LinkedAt: places[0].LastSeenAt}}, Others: ways}

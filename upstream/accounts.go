@@ -214,7 +214,7 @@ func (a *Accounts) Generate(ctx context.Context, n store.NewLink) (localpart str
 }
 
 func newLink(id *Identity, localpart string, create bool) store.NewLink {
-	n := store.NewLink{ProviderID: id.ProviderID, Issuer: id.Issuer, Subject: id.Subject, Localpart: localpart, AccountName: accountName(id.Claims), CreateUser: create,
+	n := store.NewLink{ProviderID: id.ProviderID, Issuer: id.Issuer, Subject: id.Subject, Localpart: localpart, AccountName: accountName(id.Claims), PictureURL: pictureURL(id.Claims), CreateUser: create,
 		Email: emailAddress(id.Claims)}
 	if create {
 		n.DisplayName = displayName(id.Claims)
@@ -224,7 +224,8 @@ func newLink(id *Identity, localpart string, create bool) store.NewLink {
 
 // seen is what the provider says of an account that is linked.
 func seen(c config.IdentityProvider, id *Identity, localpart string) store.SeenLink {
-	l := store.SeenLink{ProviderID: id.ProviderID, Issuer: id.Issuer, Subject: id.Subject, Localpart: localpart, AccountName: accountName(id.Claims)}
+	l := store.SeenLink{ProviderID: id.ProviderID, Issuer: id.Issuer, Subject: id.Subject, Localpart: localpart, AccountName: accountName(id.Claims),
+		PictureURL: pictureURL(id.Claims), TakePicture: slices.Contains(c.ManagedClaims, config.ManagedPicture)}
 	if name := displayName(id.Claims); name != "" && slices.Contains(c.ManagedClaims, config.ManagedName) {
 		l.DisplayName = &name
 	}

@@ -95,8 +95,8 @@ func (p *Provider) githubIdentity(ctx context.Context, s *site, token *oauth2.To
 		return nil, unverified("the user API names no user")
 	}
 	claims := Claims{"sub": subject}
-	for _, name := range []string{"login", "name"} {
-		if value := user.Text(name); value != "" {
+	for name, at := range map[string]string{claimLogin: claimLogin, "name": "name", claimPicture: "avatar_url"} {
+		if value := user.Text(at); value != "" {
 			claims[name] = value
 		}
 	}

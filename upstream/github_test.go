@@ -114,6 +114,9 @@ func TestGitHub(t *testing.T) {
 			if id.Claims.Text("login") != "Octo-Alice" || id.Claims.Email() != c.email || id.Claims.Text("name") != c.person {
 				t.Errorf("login %q, email %q, name %q", id.Claims.Text("login"), id.Claims.Email(), id.Claims.Text("name"))
 			}
+			if got := id.Claims.Text("picture"); got != "https://avatars.githubusercontent.com/u/10583231?v=4" {
+				t.Errorf("picture %q", got)
+			}
 			if got := upstream.Localpart(config.IdentityProvider{Brand: "github"}, "example.org", id.Claims); got != "octo-alice" {
 				t.Errorf("localpart %q", got)
 			}

@@ -13,6 +13,8 @@ import (
 
 	"keymaker/internal/clock"
 	"keymaker/internal/config"
+	"keymaker/internal/outbound"
+	"keymaker/internal/picture"
 )
 
 // Options are what a provider needs besides its configuration. Every field may
@@ -24,6 +26,9 @@ type Options struct {
 	HTTPClient *http.Client
 	Clock      clock.Clock
 	Logger     *slog.Logger
+	// Reach is which addresses pictures are fetched from that are on no host of
+	// the configuration.
+	Reach outbound.Reach
 }
 
 // Provider is one configured identity provider. It is safe for concurrent use.
@@ -35,6 +40,8 @@ type Provider struct {
 	fetcher     *http.Client // for documents: strict
 	poster      *http.Client // for forms with credentials
 	keyFetcher  *http.Client // for key sets: strict, and seldom
+	own         *http.Client // for pictures on the configured hosts
+	strangers   *http.Client // for pictures anywhere else
 	sites       cache[site]
 	// inBody: the provider does not say how clients authenticate, and has
 	// refused the Authorization header.
@@ -58,6 +65,8 @@ func New(c config.IdentityProvider, callbackURL string, o Options) *Provider {
 		log:         o.Logger.With("provider", c.ClientID),
 		fetcher:     newClient(o.HTTPClient, true),
 		poster:      newClient(o.HTTPClient, false),
+		own:         outbound.NewFor(outbound.Anywhere, picture.MaxFile),
+		strangers:   outbound.NewFor(o.Reach, picture.MaxFile),
 	}
 	p.keyFetcher = &http.Client{Transport: newKeyTransport(p.fetcher, o.Clock)}
 	p.sites.clock = o.Clock

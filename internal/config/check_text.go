@@ -206,7 +206,7 @@ func checkClaim(s string) error {
 
 // checkManaged is the rule of managed_claims.
 func checkManaged(s string) error {
-	known := []string{ManagedName, ManagedEmail}
+	known := []string{ManagedName, ManagedEmail, ManagedPicture}
 	if slices.Contains(known, s) {
 		return nil
 	}

@@ -161,7 +161,7 @@ func TestImpossibleProviders(t *testing.T) {
 			`k.toml:11: global.identity_provider.1.default: only one provider can be the default, and these are: "one" in line 7, "two" in line 11`,
 		}},
 		{"a claim that no provider manages", provider + "managed_claims = [\"nam\"]", []string{
-			`k.toml:7: global.identity_provider.0.managed_claims: "nam" is not one of name, email (did you mean "name"?)`,
+			`k.toml:7: global.identity_provider.0.managed_claims: "nam" is not one of name, email, picture (did you mean "name"?)`,
 		}},
 		{"a claim that cannot name a user", provider + "userid_claims = [\n\"sub\",\n\"user_name\"]", []string{
 			`k.toml:9: global.identity_provider.0.userid_claims.1: "user_name" cannot name a user: no arbitrary claims, only sub, unique, preferred_username, username, nickname, login, email (did you mean "username"?)`,

@@ -75,8 +75,8 @@ var providerOptions = []option{
 	{
 		key: "managed_claims", fallback: []string{},
 		takes: texts(func(d *draft) *[]string { return &d.provider.ManagedClaims }, checkManaged),
-		doc: "What of a user is the provider's to say: name, email. It is taken again at each sign-in, and nobody changes it here. " +
-			"Of the others the first sign-in decides, and the display name is the person's own from then on.",
+		doc: "What of a user is the provider's to say: name, email, picture. It is taken again at each sign-in, and nobody changes it here. " +
+			"Of the others the first sign-in decides, and the display name and the picture are the person's own from then on.",
 	},
 	{
 		key: "trusted", fallback: false,

@@ -3,6 +3,7 @@ package harness
 import (
 	"bytes"
 	"io"
+	"mime/multipart"
 	"net/http"
 	"net/url"
 	"strings"
@@ -161,6 +162,20 @@ func (b *Browser) at(p Page) Page {
 // Fields are the action and the hidden fields of the form with a decision.
 func (b *Browser) Fields(at Page) (action string, values url.Values) {
 	b.e.t().Helper()
+	return b.fields(at, func(url.Values) bool { return true })
+}
+
+// FieldsFor are those of the form of an account page that does this.
+func (b *Browser) FieldsFor(at Page, do string) (action string, values url.Values) {
+	b.e.t().Helper()
+	return b.fields(at, func(v url.Values) bool {
+		about, err := url.ParseQuery(v.Get("oidc_req_id"))
+		return err == nil && about.Get("do") == do
+	})
+}
+
+func (b *Browser) fields(at Page, is func(url.Values) bool) (action string, values url.Values) {
+	b.e.t().Helper()
 	root, err := html.Parse(strings.NewReader(b.at(at).HTML))
 	if err != nil {
 		b.e.t().Fatalf("parse %s: %v", at.Request.URL, err)
@@ -177,12 +192,40 @@ func (b *Browser) Fields(at Page) (action string, values url.Values) {
 				values.Set(attribute(f, "name"), attribute(f, "value"))
 			}
 		}
-		if decision {
+		if decision && is(values) {
 			return attribute(n, "action"), values
 		}
 	}
 	b.e.t().Fatalf("no form to decide at %s (status %d):\n%s", at.Request.URL, at.StatusCode, at.HTML)
 	return "", nil
+}
+
+// PostFile sends a form from a page with a file in one of its fields, as
+// multipart/form-data.
+func (b *Browser) PostFile(at Page, action string, values url.Values, field string, file []byte) Page {
+	b.e.t().Helper()
+	target, err := b.at(at).Request.URL.Parse(action)
+	if err != nil {
+		b.e.t().Fatalf("action %q: %v", action, err)
+	}
+	var body bytes.Buffer
+	w := multipart.NewWriter(&body)
+	for name, list := range values {
+		for _, value := range list {
+			if name != field {
+				_ = w.WriteField(name, value)
+			}
+		}
+	}
+	if part, err := w.CreateFormFile(field, "file"); err == nil {
+		_, _ = part.Write(file)
+	}
+	_ = w.Close()
+	response, err := b.Client.Post(target.String(), w.FormDataContentType(), &body)
+	if err != nil {
+		b.e.t().Fatalf("post %s: %v", target, err)
+	}
+	return b.read(response)
 }
 
 // Approve walks a request to its answer and returns the parameters that reach

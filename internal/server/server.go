@@ -50,6 +50,10 @@ const (
 	warnNoProvider  = "No identity provider is configured: the OIDC server (Next-gen auth) does not start. Add an `[[global.identity_provider]]`."
 )
 
+// pictureJobs is how many pictures are fetched at a time from wherever identity
+// providers say they are.
+const pictureJobs = 2
+
 // New opens everything that the server needs, and reaches out to nobody: an
 // identity provider that is down does not keep the server from starting.
 func New(ctx context.Context, o Options) (*Server, error) {
@@ -143,9 +147,6 @@ func (s *Server) assemble(ctx context.Context, o Options, sealer *secret.Sealer)
 	if err != nil {
 		return nil, err
 	}
-	kinds := s.work(pages)
-	maps.Copy(kinds, tasks)
-	s.jobs = jobs.New(jobs.Options{Store: s.store, Clock: o.Clock, Logger: o.Logger, Handlers: kinds, Grace: o.Config.ShutdownTimeout})
 	formKey, err := sealer.Derive("forms")
 	if err != nil {
 		return nil, err
@@ -156,10 +157,16 @@ func (s *Server) assemble(ctx context.Context, o Options, sealer *secret.Sealer)
 	}
 	var upstreams []*upstream.Provider
 	for _, c := range o.Config.IdentityProviders {
-		upstreams = append(upstreams, upstream.New(c, o.Config.CallbackURL(c), upstream.Options{HTTPClient: o.HTTPClient, Clock: o.Clock, Logger: o.Logger}))
+		upstreams = append(upstreams, upstream.New(c, o.Config.CallbackURL(c), upstream.Options{HTTPClient: o.HTTPClient, Clock: o.Clock, Logger: o.Logger, Reach: s.provider.Reach()}))
 	}
+	pictures := &upstream.Pictures{Store: s.store, Providers: upstreams}
+	work := s.work(pages)
+	maps.Copy(work, tasks)
+	maps.Copy(work, pictures.Jobs())
+	s.jobs = jobs.New(jobs.Options{Store: s.store, Clock: o.Clock, Logger: o.Logger, Handlers: work, Grace: o.Config.ShutdownTimeout,
+		AtOnce: map[string]int{store.JobPicture: pictureJobs}})
 	answers := handlers.Options{
-		Config: o.Config, Provider: s.provider, Upstreams: upstreams, Accounts: &upstream.Accounts{ServerName: o.Config.ServerName, Links: home, Localparts: home}, Logins: s.store, Account: s.store, Proofs: s.store, Resets: s.store,
+		Config: o.Config, Provider: s.provider, Upstreams: upstreams, Accounts: &upstream.Accounts{ServerName: o.Config.ServerName, Links: home, Localparts: home}, Logins: s.store, Account: s.store, Proofs: s.store, Resets: s.store, PictureTaker: pictures,
 		Pages: pages, FormKey: formKey, LimitKey: limitKey, Limits: s.store, Clock: o.Clock, Logger: o.Logger, Health: s.store.Ping,
 	}
 	s.answerFor(&answers)
