@@ -27,6 +27,7 @@ const (
 type Pictures interface {
 	Picture(ctx context.Context, id string) (store.Picture, error)
 	PictureOf(ctx context.Context, localpart string) (store.Picture, error)
+	PublicPicture(ctx context.Context, publicID string) (store.Picture, error)
 	AddPicture(ctx context.Context, localpart string, n store.NewPicture) (uri string, err error)
 	UsePicture(ctx context.Context, localpart, uri, actor string) (changed bool, err error)
 	ChangePicture(ctx context.Context, c store.PictureChange) (changed bool, err error)

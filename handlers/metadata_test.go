@@ -267,6 +267,8 @@ func TestMetadataClaimsAreIssued(t *testing.T) {
 	r := e.NewRequest(id, "openid profile email "+harness.ScopeStable+"CLAIMSDEVICE")
 	r.Values.Set("nonce", "n-0S6_WzA2Mj")
 	tokens := e.LogInWith(r, "alice")
+	_, uri := uploaded(e, tokens.Access, samplePNG(4, 4))
+	harness.ExpectJSON(t, setAvatar(e, tokens.Access, uri), http.StatusOK)
 	carried := e.As(tokens.Access, http.MethodGet, "/_tuwunel/oidc/userinfo", "").JSON()
 	for name, v := range claimsOf(t, tokens.IDToken) {
 		carried[name] = v

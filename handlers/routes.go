@@ -89,7 +89,6 @@ func (s *Server) oauthRoutes() []route {
 		{oidc + "/_complete", page, getPost(s.consent, s.answerConsent)},
 		{accountPath, page, getPost(s.account, s.answerAccount)},
 		{resetPath, page, getPost(s.reset, s.answerReset)},
-		{accountPicturePath, page, getPost(s.ownPicture, s.sendPicture)},
 		{oidc + "/token", oauthAPI, post(s.token)},
 		{oidc + "/revoke", oauthAPI, post(s.revoke)},
 		{oidc + "/introspect", serverAPI, post(s.introspect)},
@@ -157,6 +156,14 @@ func (s *Server) mediaRoutes() []route {
 	}
 }
 
+// pictureRoutes show pictures where no Matrix token is at hand.
+func (s *Server) pictureRoutes() []route {
+	return []route{
+		{accountPicturePath, page, getPost(s.ownPicture, s.sendPicture)},
+		{oidc + "/picture/{id}", asset, get(s.publicPicture)},
+	}
+}
+
 // keyRoutes are those of end-to-end encryption that a client needs to set up
 // and reset its cross-signing (conformance J).
 func (s *Server) keyRoutes() []route {
@@ -212,6 +219,9 @@ func (s *Server) routes() []route {
 		routes = append(routes, s.homeserverRoutes()...)
 		routes = append(routes, s.keyRoutes()...)
 		routes = append(routes, s.mediaRoutes()...)
+	}
+	if s.Config.OAuthEnabled() && s.Matrix != nil {
+		routes = append(routes, s.pictureRoutes()...)
 	}
 	if s.rendezvousOn() {
 		routes = append(routes, s.rendezvousRoutes()...)

@@ -86,7 +86,7 @@ func (p *Provider) buildMetadata(languages []string, rs256 bool) ([]byte, error)
 		TokenEndpointAuthAlgs:            assertion.Algs(), RevocationEndpointAuthAlgs: assertion.Algs(), IntrospectionEndpointAuthAlgs: assertion.Algs(),
 		ScopesSupported: scope.Supported(), SubjectTypesSupported: []string{"public"},
 		IDTokenSigningAlgs: registration.SigningAlgs(rs256), UserinfoSigningAlgs: registration.SigningAlgs(rs256),
-		ClaimsSupported:     []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "sid", "nonce", "at_hash", "name", "preferred_username", "mxid", "username", "updated_at", "email", "email_verified"},
+		ClaimsSupported:     []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "sid", "nonce", "at_hash", "name", "preferred_username", "picture", "mxid", "username", "updated_at", "email", "email_verified"},
 		ClaimTypesSupported: []string{"normal"}, UILocalesSupported: languages, LoginHintTypesSupported: []string{"mxid"},
 		AuthorizationResponseIss: true,
 	})

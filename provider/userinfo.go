@@ -3,10 +3,12 @@ package provider
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"keymaker/provider/scope"
 	"keymaker/provider/signing"
+	"keymaker/store"
 )
 
 // UserInfo is what userinfo answers (OpenID Connect Core §5.3, conformance
@@ -17,6 +19,7 @@ type UserInfo struct {
 	PreferredUsername string `json:"preferred_username,omitempty"`
 	MXID              string `json:"mxid,omitempty"`       // as the subject; no claim of OpenID's
 	Username          string `json:"username,omitempty"`   // as PreferredUsername; no claim of OpenID's
+	Picture           string `json:"picture,omitempty"`    // a URL that whoever knows it can open
 	UpdatedAt         int64  `json:"updated_at,omitempty"` // seconds
 	Email             string `json:"email,omitempty"`
 	EmailVerified     bool   `json:"email_verified,omitempty"`
@@ -40,12 +43,35 @@ func (p *Provider) UserInfo(ctx context.Context, c *Caller) (UserInfo, error) {
 			info.UpdatedAt = user.ProfileChangedAt.Unix()
 		}
 		info.MXID, info.Username = info.Subject, info.PreferredUsername
+		if info.Picture, err = p.pictureURL(ctx, user); err != nil {
+			return info, err
+		}
 	}
 	if email && user.Email != "" {
 		// No other address is kept than one that the identity provider vouched for.
 		info.Email, info.EmailVerified = user.Email, true
 	}
 	return info, nil
+}
+
+// picturePath is where a client that was told sees the picture of a user; the
+// picture's public id follows.
+const picturePath = "/picture/"
+
+// pictureURL is where the picture of a user is for clients, which have no Matrix
+// token; "" when there is none. It names nobody, and ends with the picture.
+func (p *Provider) pictureURL(ctx context.Context, user store.User) (string, error) {
+	if user.AvatarURL == "" {
+		return "", nil
+	}
+	id, err := p.store.PublicPictureID(ctx, user.Localpart)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return "", nil // it has just gone
+	case err != nil:
+		return "", err
+	}
+	return p.endpoint(picturePath + id), nil
 }
 
 // signedUserInfo is userinfo as a JWT (OpenID Connect Core §5.3.2).

@@ -14,6 +14,8 @@ type AccountProfile struct {
 	Suspended bool
 	Email     string // "" is not shown
 
+	// WithoutPicture: pictures are not kept here.
+	WithoutPicture bool
 	// PictureURL is where the picture is; "" when there is none.
 	PictureURL string
 	// Picture sends another one, which is in FieldPicture, as

@@ -77,6 +77,7 @@ func accountSamples() map[string]Page {
 	all["profile without a picture"] = AccountProfile{AccountFrame: sampleFrame(SectionProfile), Form: sampleForm, Picture: sampleForm, DisplayName: "Alice"}
 	all["profile that is managed"] = AccountProfile{AccountFrame: sampleFrame(SectionProfile), DisplayName: "Alice", ManagedBy: "Keycloak", PictureManagedBy: "Keycloak", PictureURL: samplePicture}
 	all["profile that is suspended"] = AccountProfile{AccountFrame: sampleFrame(SectionProfile), DisplayName: "Alice", Suspended: true, PictureURL: samplePicture}
+	all["profile, pictures elsewhere"] = AccountProfile{AccountFrame: sampleFrame(SectionProfile), Form: sampleForm, DisplayName: "Alice", WithoutPicture: true}
 	link := Link{Provider: "Keycloak", Account: "alice@example.org", LinkedAt: places[0].LastSeenAt, Here: true, UnlinkURL: "/unlink"}
 	ways := []Provider{{Name: "Keycloak", URL: "/keycloak"}, {Name: "GitHub", URL: "/github"}}
 	all["links"] = AccountLinks{AccountFrame: sampleFrame(SectionLinks), Links: []Link{link, {Provider: "GitHub", LinkedAt: places[0].LastSeenAt}}, Others: ways}
