@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"keymaker/internal/demoidp"
 	"keymaker/internal/e2ekeys/e2ekeystest"
 	"keymaker/internal/harness"
 )
@@ -61,6 +62,63 @@ func TestDeviceIsNoKey(t *testing.T) {
 		code := e.NewBrowser().Approve(r, "bob").Get("code")
 		harness.ExpectJSON(t, bobs.post(e, crossSigningPath, bob.Upload()), http.StatusOK)
 		harness.ExpectOAuthError(t, e.Exchange(r, code), http.StatusBadRequest, "invalid_scope")
+	})
+}
+
+// TestDeviceGrantIsNoKey: a device that shows a code asks before anybody knows
+// whose it will be.
+func TestDeviceGrantIsNoKey(t *testing.T) {
+	e := harness.Start(t, unlimited)
+	phone := newKeysDevice(e, "alice", "PHONE")
+	alice := e2ekeystest.NewIdentity(t, aliceID)
+	key := urlSafe(t, &alice).UserSigning.Public
+	harness.ExpectJSON(t, phone.post(e, crossSigningPath, alice.Upload()), http.StatusOK)
+	scope := url.Values{"scope": {harness.ScopeStable + key}}
+	t.Run("C-39: a device that would be a key of the user is not offered for approval, and gets nothing", func(t *testing.T) {
+		e := e.For(t)
+		d, b := beginWith(e, scope), e.NewBrowser()
+		p := enter(e, b, d.userCode, "alice")
+		expectPage(t, p, http.StatusBadRequest, "The app made a mistake")
+		if p.Has("form") {
+			t.Errorf("the page has a form:\n%s", p.HTML)
+		}
+		harness.ExpectOAuthError(t, d.poll(e), http.StatusBadRequest, "authorization_pending")
+		if list := string(e.As(phone.tokens.Access, http.MethodGet, devicesPath, "").Body); strings.Contains(list, key) {
+			t.Errorf("the devices are %s", list)
+		}
+	})
+	t.Run("C-39: an approval is refused when the key came while the question was open", func(t *testing.T) {
+		e := e.For(t)
+		if err := e.IDP.SetUser(demoidp.User{Subject: "subject-carol", Username: "carol"}); err != nil {
+			t.Fatal(err)
+		}
+		carol := e2ekeystest.NewIdentity(t, "@carol:example.org")
+		key := urlSafe(t, &carol).UserSigning.Public
+		carols := newKeysDevice(e, "carol", "CAROLSPHONE")
+		d, b := beginWith(e, url.Values{"scope": {harness.ScopeStable + key}}), e.NewBrowser()
+		asked := enter(e, b, d.userCode, "carol")
+		expectPage(t, asked, http.StatusOK, "use your account?")
+		harness.ExpectJSON(t, carols.post(e, crossSigningPath, carol.Upload()), http.StatusOK)
+		expectPage(t, b.Decide(asked, "approve"), http.StatusBadRequest, "The app made a mistake")
+		harness.ExpectOAuthError(t, d.poll(e), http.StatusBadRequest, "authorization_pending")
+	})
+	t.Run("C-39: the same device id is good for another user's device", func(t *testing.T) {
+		e := e.For(t)
+		d, b := beginWith(e, scope), e.NewBrowser()
+		expectPage(t, b.Decide(enter(e, b, d.userCode, "bob"), "approve"), http.StatusOK, "Your device is connected")
+		if who := e.WhoAmI(d.poll(e).Text("access_token")); who.Text("device_id") != key {
+			t.Errorf("the device is %s", who.Body)
+		}
+	})
+	t.Run("C-39: a device that was approved before the key came gets no tokens", func(t *testing.T) {
+		e := e.For(t)
+		bob := e2ekeystest.NewIdentity(t, "@bob:example.org")
+		key := urlSafe(t, &bob).UserSigning.Public
+		bobs := newKeysDevice(e, "bob", "BOBSPHONE")
+		d, b := beginWith(e, url.Values{"scope": {harness.ScopeStable + key}}), e.NewBrowser()
+		expectPage(t, b.Decide(enter(e, b, d.userCode, "bob"), "approve"), http.StatusOK, "Your device is connected")
+		harness.ExpectJSON(t, bobs.post(e, crossSigningPath, bob.Upload()), http.StatusOK)
+		harness.ExpectOAuthError(t, d.poll(e), http.StatusBadRequest, "invalid_scope")
 	})
 }
 
