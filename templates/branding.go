@@ -28,7 +28,7 @@ type Branding struct {
 
 // maxLogo is the size of the largest logo in bytes: what a page may weigh in
 // all (maxPage), without the rest of it.
-const maxLogo = 10_000
+const maxLogo = 8_000
 
 // logo is the name under which templates know the picture in the header.
 const logo = "logo"

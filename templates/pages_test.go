@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"bytes"
 	"net/url"
 	"slices"
 	"strings"
@@ -12,6 +13,38 @@ import (
 
 // maxPage is the most that a browser loads for one page, in bytes.
 const maxPage = 30_000
+
+// TestEveryPageIsSmallWithAllThatAnAdministratorCanAdd counts every page in every
+// language, with the switch to all others, as large a logo as there may be, a long
+// name and all links.
+func TestEveryPageIsSmallWithAllThatAnAdministratorCanAdd(t *testing.T) {
+	long := "https://www.example.com/" + strings.Repeat("long-address/", 12)
+	drawing := `<svg xmlns="http://www.w3.org/2000/svg">`
+	drawing += strings.Repeat(" ", maxLogo-len(drawing)-len("</svg>")) + "</svg>"
+	r, err := New(Options{ServerName: serverName, Branding: Branding{Name: strings.Repeat("Name ", 20), Logo: file(t, "logo.svg", drawing),
+		Accent: "#7a1fa2", Privacy: long + "privacy", Terms: long + "terms", Imprint: long + "imprint"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest := 0
+	for path, asset := range r.Assets() {
+		if !strings.Contains(path, "/mark.") { // the logo is there in its place
+			rest += len(asset.Body)
+		}
+	}
+	here := &url.URL{Path: DefaultAssetPrefix, RawQuery: url.Values{"oidc_req_id": {strings.Repeat("A", 43)}}.Encode()}
+	for _, lang := range r.Languages() {
+		for name, page := range samples() {
+			var buf bytes.Buffer
+			if err := r.RenderVisit(&buf, Visit{Lang: lang, Here: here}, page); err != nil {
+				t.Fatal(err)
+			}
+			if size := buf.Len() + rest; size > maxPage {
+				t.Errorf("%s in %s: page, stylesheet and logo have %d bytes, want %d at most", name, lang, size, maxPage)
+			}
+		}
+	}
+}
 
 func TestEveryPageIsSmall(t *testing.T) {
 	rest := 0

@@ -24,7 +24,7 @@ func TestBrandingIsCheckedAtTheStart(t *testing.T) {
 		{"a colour that is too light", `accent = "#ffcc00"`, "global.branding.accent: #ffcc00 is too light to be read on the pages: its contrast is 1.4:1, and text needs 4.5:1; #"},
 		{"a colour in words", `accent = "green"`, `global.branding.accent: "green" is no colour like #0b5f55`},
 		{"a logo that is not there", `logo = "nowhere.svg"`, "global.branding.logo: open nowhere.svg: no such file or directory"},
-		{"a logo that is too large", `logo = "large.png"`, "global.branding.logo: large.png has 20008 bytes: a logo has 10000 at most"},
+		{"a logo that is too large", `logo = "large.png"`, "global.branding.logo: large.png has 20008 bytes: a logo has 8000 at most"},
 		{"a logo of another kind", `logo = "logo.gif"`, "global.branding.logo: logo.gif is no picture in SVG, PNG, JPEG or WebP"},
 		{"an address without TLS", `privacy_url = "http://example.com/"`, "global.branding.privacy_url: is no address that pages may link to"},
 		{"an address that is a script", `terms_url = "javascript:alert(1)"`, "global.branding.terms_url: is no address that pages may link to"},

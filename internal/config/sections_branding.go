@@ -17,7 +17,7 @@ var brandingOptions = []option{
 	{
 		key: "logo", sample: "/etc/keymaker/logo.svg",
 		takes: text(func(d *draft) *string { return &d.config.Branding.Logo }, branded(func(b *templates.Branding, v string) { b.Logo = v })),
-		doc:   "The picture beside it: a file of SVG, PNG, JPEG or WebP of 10 kB at most. Browsers show it 36 pixels high, on white and on nearly black.",
+		doc:   "The picture beside it: a file of SVG, PNG, JPEG or WebP of 8 kB at most. Browsers show it 36 pixels high, on white and on nearly black.",
 	},
 	{
 		key: "accent", sample: "#0b5f55",
