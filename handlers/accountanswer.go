@@ -33,9 +33,14 @@ const (
 
 // accountAnswers are what the forms do.
 func (s *Server) accountAnswers() map[string]func(http.ResponseWriter, *http.Request, visit, url.Values) {
-	return map[string]func(http.ResponseWriter, *http.Request, visit, url.Values){
+	answers := map[string]func(http.ResponseWriter, *http.Request, visit, url.Values){
 		doKnow: s.know, doChoose: s.chooseSessions, doRename: s.rename, doEnd: s.end, doEndOthers: s.endOthers, doProfile: s.changeProfile, doRemovePicture: s.removePicture, doTakePicture: s.takePicture, doSignOut: s.leave, doUnlink: s.unlink, doDeactivate: s.deactivate,
 	}
+	if s.Pictures == nil { // a page from before may still have the forms
+		delete(answers, doRemovePicture)
+		delete(answers, doTakePicture)
+	}
+	return answers
 }
 
 // answerAccount takes a form of an account page (conformance H-04). What is

@@ -12,6 +12,7 @@ import (
 	"keymaker/internal/fakesynapse"
 	"keymaker/internal/harness"
 	"keymaker/internal/secret"
+	"keymaker/store"
 )
 
 // behind is a server behind a homeserver that is another program.
@@ -20,12 +21,12 @@ type behind struct {
 	home *fakesynapse.Synapse
 }
 
-func behindSynapse(t *testing.T) behind {
+func behindSynapse(t *testing.T, options ...func(*harness.Options)) behind {
 	t.Helper()
 	home, url := fakesynapse.Start(t, clock.System{})
-	e := harness.Start(t, func(o *harness.Options) {
+	e := harness.Start(t, append(options, func(o *harness.Options) {
 		o.Homeserver = "kind = \"synapse\"\nendpoint = \"" + url + "\""
-	})
+	})...)
 	home.Delegate(e.URL, secret.Text(harness.HomeserverSecret))
 	return behind{e, home}
 }
@@ -274,4 +275,57 @@ func TestSynapseAnswersItself(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Synapse keeps the pictures of its users, and nobody but they can put one there.
+func TestPicturesBehindSynapse(t *testing.T) {
+	c := newCDN(t)
+	b := behindSynapse(t, withPicture(c.URL+"/alice", `managed_claims = ["picture"]`))
+	tokens := b.LogIn("alice", "PHONE")
+	browser := atHome(b.Env, "alice")
+	for _, tt := range []struct{ method, path string }{
+		{http.MethodPost, uploadPath}, {http.MethodGet, "/_matrix/media/v3/config"}, {http.MethodGet, "/_matrix/client/v1/media/config"},
+		{http.MethodGet, downloadPath + "example.org/x"}, {http.MethodGet, thumbnailPath + "example.org/x"}, {http.MethodPut, aliceAvatar},
+	} {
+		t.Run("K-13: pictures are not kept here: "+tt.method+" "+tt.path, func(t *testing.T) {
+			harness.ExpectMatrixError(t, b.For(t).As(tokens.Access, tt.method, tt.path, "{}"), http.StatusNotFound, "M_UNRECOGNIZED")
+		})
+	}
+	t.Run("H-12: the profile offers none", func(t *testing.T) {
+		browser := browser.For(t)
+		p := browser.Visit(profileLink)
+		expectPage(t, p, http.StatusOK, "Your profile")
+		if strings.Contains(p.HTML, `type="file"`) || offers(p, "take_picture") || offers(p, "remove_picture") || strings.Contains(p.HTML, "Your picture") {
+			t.Errorf("there is a form:\n%s", p.HTML)
+		}
+		if got := browser.Visit(ownPicturePath); got.StatusCode != http.StatusNotFound {
+			t.Errorf("status %d", got.StatusCode)
+		}
+	})
+	t.Run("H-12: none is taken from the provider, and the homeserver is told of none", func(t *testing.T) {
+		b := b.at(t)
+		b.home.Forget()
+		b.jobs()
+		atHome(b.Env, "alice")
+		b.jobs()
+		failed, err := b.Server.Store().Jobs(t.Context(), []store.JobState{store.JobFailed, store.JobWaiting}, 5)
+		if err != nil || len(failed) != 0 || len(b.told()) != 0 || c.requests() != 0 {
+			t.Errorf("the homeserver is told %q, error %v, jobs %+v", b.told(), err, failed)
+		}
+		b.expectHome(tokens.Access, "PHONE")
+	})
+	t.Run("F-25: userinfo names none that was kept before", func(t *testing.T) {
+		b := b.at(t)
+		execute(b.Env, "UPDATE users SET avatar_url = 'mxc://example.org/before' WHERE localpart = 'alice'")
+		execute(b.Env, "INSERT INTO pictures (id, public_id, localpart, content_type, content, file_name, created_at, used_at) VALUES ('before', 'public', 'alice', 'image/png', 'x', '', 1, 1)")
+		id, _ := b.Register(harness.WebClient)
+		profile := b.LogInWith(b.NewRequest(id, "openid profile"), "alice")
+		a := b.As(profile.Access, http.MethodGet, userinfoPath, "")
+		if harness.ExpectJSON(t, a, http.StatusOK); a.Text("preferred_username") != "alice" || a.JSON()["picture"] != nil {
+			t.Errorf("the claims are %v", a.JSON())
+		}
+		if a := b.Get("/_tuwunel/oidc/picture/public"); a.Status != http.StatusNotFound {
+			t.Errorf("status %d", a.Status)
+		}
+	})
 }

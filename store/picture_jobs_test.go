@@ -126,5 +126,40 @@ func TestAnotherHomeserverKeepsItsPictures(t *testing.T) {
 		if jobs, _ := f.pictureJobs(); len(jobs) != 0 {
 			f.t.Errorf("jobs %+v", jobs)
 		}
+		f.told()
+		p := newPicture("content")
+		_, err = f.AddPicture(f.ctx, "alice", p)
+		f.want("an upload", err, store.ErrNotFound)
+		_, err = f.ChangePicture(f.ctx, store.PictureChange{Localpart: "alice", Picture: &p, Actor: store.ActorServer})
+		f.want("another picture", err, store.ErrNotFound)
+		_, err = f.ChangePicture(f.ctx, store.PictureChange{Localpart: "alice", Actor: store.ActorUser})
+		f.want("the removal of one", err, store.ErrNotFound)
+		_, err = f.UsePicture(f.ctx, "alice", f.MediaURI("of-synapse"), store.ActorUser)
+		f.want("a picture of the homeserver", err, store.ErrNotFound)
+		if told := f.told(); len(told) != 0 {
+			f.t.Errorf("the homeserver is told %+v", told)
+		}
+	})
+}
+
+// A server that becomes the authorization server of another homeserver may still
+// have pictures, and jobs that take one: they are shown and told to nobody.
+func TestPicturesStayBehindWhenAnotherHomeserverComes(t *testing.T) {
+	each(t, func(f *fixture) {
+		f.login("alice")
+		f.usePicture("alice", "before")
+		f.options.Outbox = true
+		f.Store = f.again()
+		p := newPicture("after")
+		_, err := f.ChangePicture(f.ctx, store.PictureChange{Localpart: "alice", Picture: &p, Actor: store.ActorServer})
+		f.want("another picture", err, store.ErrNotFound)
+		f.expectPicture("alice", "before")
+		if told := f.told(); len(told) != 0 {
+			f.t.Errorf("the homeserver is told %+v", told)
+		}
+		f.must(f.CloseAccount(f.ctx, f.proof(f.login("alice"), "deactivate"), true))
+		if n := f.number("SELECT count(*) FROM pictures"); n != 0 {
+			f.t.Errorf("%d pictures are kept of who is forgotten", n)
+		}
 	})
 }

@@ -44,8 +44,8 @@ func (s *Store) CloseAccount(ctx context.Context, k ProofKey, erase bool) error 
 	})
 }
 
-// erase removes what a person is called and looks like. The localpart stays: nobody else may
-// ever have it.
+// erase removes what a person is called and looks like. The localpart stays:
+// nobody else may ever have it.
 func (s *Store) erase(ctx context.Context, localpart string) error {
 	err := s.write(ctx).Model(&userRow{}).Where("localpart = ?", localpart).
 		Updates(map[string]any{"display_name": "", "email": "", "language": "", "avatar_url": "", "profile_changed_at": s.now()}).Error

@@ -3,6 +3,7 @@ package upstream
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -13,6 +14,7 @@ func FuzzClaims(f *testing.F) {
 	for _, seed := range []string{
 		`{"sub":"s","email":"a@b","email_verified":true}`, `{"sub":1}`, `{"email_verified":"true"}`, `{"email_verified":1}`, `{"auth_time":1e400}`, `{"auth_time":-1}`, `{"auth_time":1.5}`,
 		`{"id":12345678901234567890}`, `{"id":1.5}`, `{"aud":["a",1,null]}`, `null`, `[]`, `{`, ``, `{"a":{"b":[[[[]]]]}}`, `{"sub":"a","sub":"b"}`, "{\"name\":\"\\u202e\"}", `{} {}`,
+		`{"picture":"https://a.example/b?c"}`, `{"picture":"https://a:b@c.example/"}`, `{"picture":"//a.example"}`, `{"picture":"file:///etc/passwd"}`, `{"picture":"http://[::1%25lo]:0/"}`, "{\"picture\":\"http://a/\\u0000\"}",
 	} {
 		f.Add([]byte(seed))
 	}
@@ -41,6 +43,12 @@ func FuzzClaims(f *testing.F) {
 		if address := c.Email(); address != "" {
 			if v := c.Flag("email_verified"); v == nil || !*v {
 				t.Fatal("an address counts that the provider does not vouch for")
+			}
+		}
+		if address := pictureURL(c); address != "" {
+			u, err := url.Parse(address)
+			if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" || len(address) > maxPictureURL || strings.Contains(address, "\x00") {
+				t.Fatalf("a picture is at %q", address)
 			}
 		}
 		for _, who := range audience(c) {

@@ -134,6 +134,8 @@ func TestWarnings(t *testing.T) {
 		{"a picture that is none", provider + `icon = "https://x.org/x.png"`, at + `icon: is not shown: it is not an mxc URI`},
 		{"a proof that is weaker", provider + `prove_without_auth_time = true`,
 			at + `prove_without_auth_time: is on: whoever sits at a browser that is signed in at this provider can reset encryption, link, unlink and close the account`},
+		{"pictures that another homeserver keeps", provider + "managed_claims = [\"name\", \"picture\"]\n" + synapse + `secret = "s3cret"`,
+			at + `managed_claims: has "picture" in it, which has no effect: Synapse keeps the pictures of its users`},
 		{"unique with others", provider + `userid_claims = ["unique", "email"]`, at + `userid_claims: has "unique" in it: names are generated, and no other claim is read`},
 		{"plain http to the provider", provider + `token_url = "http://sso.example.com/"`, at + `token_url: is plain http: whoever is on the way to the provider can log in as anybody`},
 		{"an endpoint of the embedded homeserver", good + "[global.homeserver]\nendpoint = \"http://localhost:8008\"", `k.toml:4: global.homeserver.endpoint: is not used by the embedded homeserver`},

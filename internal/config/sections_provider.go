@@ -76,7 +76,7 @@ var providerOptions = []option{
 		key: "managed_claims", fallback: []string{},
 		takes: texts(func(d *draft) *[]string { return &d.provider.ManagedClaims }, checkManaged),
 		doc: "What of a user is the provider's to say: name, email, picture. It is taken again at each sign-in, and nobody changes it here. " +
-			"Of the others the first sign-in decides, and the display name and the picture are the person's own from then on.",
+			"Of the others the first sign-in decides, and the display name and the picture are the person's own from then on. Behind Synapse the picture is Synapse's.",
 	},
 	{
 		key: "trusted", fallback: false,
