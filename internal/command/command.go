@@ -50,6 +50,7 @@ const (
 )
 
 type root struct {
+	Init    InitCommand    `cmd:"" help:"Write a first configuration and its secrets, and say what remains to be done."`
 	Serve   ServeCommand   `cmd:"" help:"Run the server."`
 	Demo    DemoCommand    `cmd:"" help:"Run the server with a demonstration identity provider, on this machine only."`
 	Config  ConfigCommand  `cmd:"" help:"Check the configuration, or print one with comments."`

@@ -107,6 +107,10 @@ func TestEveryCommandInTheDocumentsWorks(t *testing.T) {
 				if strings.HasPrefix(line, "./keymaker admin mail ") {
 					write(t, "keymaker.toml", mailConfiguration(mailtest.Start(t)))
 				}
+				if strings.HasPrefix(line, "./keymaker init ") {
+					t.Chdir(t.TempDir()) // where nothing is yet
+					write(t, "homeserver.yaml", "server_name: example.com\n")
+				}
 				if strings.HasPrefix(line, "./keymaker admin ") {
 					withAlice(t)
 				}
