@@ -56,6 +56,7 @@ type root struct {
 	Config  ConfigCommand  `cmd:"" help:"Check the configuration, or print one with comments."`
 	Admin   AdminCommand   `cmd:"" help:"Look at accounts, lock, suspend or deactivate them, and read the audit log."`
 	Keys    KeysCommand    `cmd:"" help:"Look after the keys that sign ID tokens, and the secret file that seals them."`
+	Snippet SnippetCommand `cmd:"" help:"Print what a reverse proxy must be told: nginx, Caddy or HAProxy."`
 	Version VersionCommand `cmd:"" help:"Print the version."`
 }
 

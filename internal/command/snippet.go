@@ -1,0 +1,27 @@
+package command
+
+import (
+	"io"
+
+	"keymaker/internal/proxyconf"
+)
+
+// SnippetCommand prints what a reverse proxy must be told.
+type SnippetCommand struct {
+	Config string `help:"The configuration file. Without it: $KEYMAKER_CONFIG, ./keymaker.toml, /etc/keymaker/keymaker.toml." placeholder:"FILE" type:"path"`
+	Proxy  string `arg:"" help:"nginx, caddy or haproxy." enum:"nginx,caddy,haproxy"`
+}
+
+// Run implements the command.
+func (c *SnippetCommand) Run(streams *Streams) error {
+	cfg, err := loadConfig(c.Config, streams)
+	if err != nil {
+		return err
+	}
+	text, err := proxyconf.For(c.Proxy, cfg)
+	if err != nil {
+		return &ExitError{Code: exitUsage, Err: err}
+	}
+	_, err = io.WriteString(streams.Out, text)
+	return err
+}
