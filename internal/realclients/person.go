@@ -28,6 +28,10 @@ type Errand struct {
 	User string `json:"user"`
 	// Decision is "approve", "cancel", or "look": they stop at what they are asked.
 	Decision string `json:"decision"`
+	// Field is what the person has come to fill in, with Value: on the first page
+	// that has it. What comes after that they look at. "" = they only decide.
+	Field string `json:"field"`
+	Value string `json:"value"`
 	// Browser names a browser that may be used again, with its cookies; "" = one
 	// that nobody has used.
 	Browser string `json:"browser"`
@@ -148,13 +152,18 @@ func (w *walk) atEnd(page *browser.Page) bool {
 // next is what a person does on a page: the form that they send, or the link
 // that they follow.
 func (w *walk) next(page *browser.Page) (*browser.Form, *url.URL) {
-	if form := page.Form("username"); form != nil { // the identity provider's
-		w.arrival.SignedIn = true
-		form.Values.Set("username", w.errand.User)
+	if form := w.signIn(page); form != nil {
 		return form, nil
 	}
 	if form := page.Form("decision"); form != nil {
 		w.arrival.Asked = true
+		if field := w.errand.Field; field != "" && page.Form(field) != nil {
+			form = page.Form(field)
+			form.Values.Set(field, w.errand.Value)
+			form.Values.Set("decision", "approve")
+			w.errand.Field, w.errand.Decision = "", "look"
+			return form, nil
+		}
 		if w.errand.Decision == "look" {
 			return nil, nil
 		}
@@ -165,9 +174,23 @@ func (w *walk) next(page *browser.Page) (*browser.Form, *url.URL) {
 		return form, nil
 	}
 	for _, link := range page.Links() {
-		if strings.Contains(link.Path, "/login/sso/redirect") { // the choice of a provider
+		if strings.Contains(link.Path, "/login/sso/redirect") || link.Query().Has("idp_id") { // the choice of a provider
 			return nil, link
 		}
 	}
 	return nil, nil
+}
+
+// signIn fills in the page of an identity provider, where a name is enough; nil =
+// it is no such page.
+func (w *walk) signIn(page *browser.Page) *browser.Form {
+	for _, name := range []string{"username", "login"} {
+		if form := page.Form(name); form != nil {
+			w.arrival.SignedIn = true
+			form.Values.Set(name, w.errand.User)
+			form.Values.Set("password", "any")
+			return form
+		}
+	}
+	return nil
 }

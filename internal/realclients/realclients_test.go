@@ -79,14 +79,16 @@ type keymaker struct {
 	binary, config string
 	log            *output
 	idps           []*demoidptest.Server
+	process        *os.Process
+	ended          chan error
 }
 
 // serverName is the Matrix server name of every server.
 const serverName = "example.org"
 
-// run runs a script, which must come to its end, and returns the steps that it
-// reports.
-func (k *keymaker) run(t *testing.T, script, person string) (steps []string) {
+// run runs a script with more environment variables, which must come to its end,
+// and returns the steps that it reports.
+func (k *keymaker) run(t *testing.T, script, person string, more ...string) (steps []string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -94,6 +96,7 @@ func (k *keymaker) run(t *testing.T, script, person string) (steps []string) {
 	cmd.Dir = filepath.Dir(script)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "KEYMAKER=" + k.url, "PERSON=" + person, "SERVER_NAME=" + serverName,
 		"KEYMAKER_BINARY=" + k.binary, "KEYMAKER_CONFIG=" + k.config}
+	cmd.Env = append(cmd.Env, more...)
 	said, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v\n%s\nthe server's log:\n%s", filepath.Base(script), err, said, k.log)
@@ -130,7 +133,15 @@ func serve(t *testing.T, binary, folder string, names ...string) *keymaker {
 	port := freePort(t)
 	k := &keymaker{url: fmt.Sprintf("http://127.0.0.1:%d", port), binary: binary, log: &output{}}
 	k.configure(t, port, folder, names)
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), binary, "serve", "--config", k.config)
+	k.start(t, k.url)
+	t.Cleanup(func() { k.stop(t) })
+	return k
+}
+
+// start runs the program, which answers at this address.
+func (k *keymaker) start(t *testing.T, at string) {
+	t.Helper()
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), k.binary, "serve", "--config", k.config)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = filepath.Dir(k.config), k.log, k.log
 	cmd.Env = []string{"HOME=" + t.TempDir()}
 	if err := cmd.Start(); err != nil {
@@ -138,20 +149,29 @@ func serve(t *testing.T, binary, folder string, names ...string) *keymaker {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended
-		if err := <-ended; err != nil {
-			t.Errorf("the server ended: %v\n%s", err, k.log)
-		}
-	})
+	k.process, k.ended = cmd.Process, ended
 	deadline := time.Now().Add(readiness)
-	for !ready(k.url) {
+	for !ready(at) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the server does not answer:\n%s", k.log)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	return k
+}
+
+// stop ends the program in order.
+func (k *keymaker) stop(t *testing.T) {
+	t.Helper()
+	_ = k.process.Signal(syscall.SIGTERM) // it may have ended
+	if err := <-k.ended; err != nil {
+		t.Errorf("the server ended: %v\n%s", err, k.log)
+	}
+}
+
+// kill ends the program as a power cut would.
+func (k *keymaker) kill() {
+	_ = k.process.Kill() // it may have ended
+	<-k.ended            //nolint:errcheck // that it was killed
 }
 
 // configure starts the identity providers and writes the server's configuration

@@ -15,7 +15,7 @@ const configName = "homeserver.yaml"
 // template is a configuration with nothing that slows a test down, or speaks to
 // other servers. %q is a text as JSON has it, which YAML reads too.
 const template = `server_name: %q
-public_baseurl: "http://127.0.0.1:%d/"
+public_baseurl: %q
 pid_file: homeserver.pid
 signing_key_path: signing.key
 media_store_path: media
@@ -68,9 +68,9 @@ disable_existing_loggers: false
 `
 
 // write makes the files of a homeserver.
-func (o Options) write(folder string, port int) error {
+func (o Options) write(folder string) error {
 	var config strings.Builder
-	fmt.Fprintf(&config, template, o.ServerName, port, secret.Token(), secret.Token(), port)
+	fmt.Fprintf(&config, template, o.ServerName, o.PublicURL+"/", secret.Token(), secret.Token(), o.Port)
 	if o.Endpoint != "" {
 		fmt.Fprintf(&config, delegation, o.Endpoint, o.Secret.Reveal(), o.ForceHTTP2)
 	}

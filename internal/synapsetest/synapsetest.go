@@ -53,6 +53,10 @@ type Options struct {
 	Secret   secret.Text
 	// ForceHTTP2 asks the authorization server over HTTP/2 without TLS.
 	ForceHTTP2 bool
+	// Port is where it listens; 0 = one that is free.
+	Port int
+	// PublicURL is where clients reach it; "" = where it answers.
+	PublicURL string
 	// Config are more lines of homeserver.yaml.
 	Config string
 }
@@ -79,9 +83,14 @@ func Start(t testing.TB, o Options) *Synapse {
 	}
 	folder := t.TempDir()
 	s := &Synapse{t: t, ServerName: o.ServerName, folder: folder, Log: filepath.Join(folder, "homeserver.log")}
-	port := freePort(t)
-	s.URL = fmt.Sprintf("http://127.0.0.1:%d", port)
-	if err := o.write(folder, port); err != nil {
+	if o.Port == 0 {
+		o.Port = freePort(t)
+	}
+	s.URL = fmt.Sprintf("http://127.0.0.1:%d", o.Port)
+	if o.PublicURL == "" {
+		o.PublicURL = s.URL
+	}
+	if err := o.write(folder); err != nil {
 		t.Fatalf("configure Synapse: %v", err)
 	}
 	t.Cleanup(func() {
@@ -116,6 +125,19 @@ func (s *Synapse) Stop() {
 		s.t.Errorf("Synapse was killed: %v", err)
 	}
 	s.process = nil
+}
+
+// Hold keeps it from answering whoever asks, until Release.
+func (s *Synapse) Hold() { s.signal(syscall.SIGSTOP) }
+
+// Release lets it answer again, and do what it was asked meanwhile.
+func (s *Synapse) Release() { s.signal(syscall.SIGCONT) }
+
+func (s *Synapse) signal(what syscall.Signal) {
+	s.t.Helper()
+	if err := s.process.cmd.Process.Signal(what); err != nil {
+		s.t.Errorf("send Synapse %s: %v", what, err)
+	}
 }
 
 // ready waits until it answers, and has its database in order: before that, some

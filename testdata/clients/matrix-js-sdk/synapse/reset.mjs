@@ -1,0 +1,58 @@
+// Behind a homeserver: cross-signing keys that are replaced after a person has
+// approved it (MSC4312).
+import assert from "node:assert/strict";
+
+import { person, run, step } from "../../harness.mjs";
+import { logIn, setUp, start, userId } from "./lib/devices.mjs";
+
+const user = `erin-${run}`;
+
+const first = await step("the first keys need no approval", async () => {
+  const client = await start(await logIn(user));
+  await setUp(client);
+  return client;
+});
+const second = await start(await logIn(user));
+
+/** The master key as the homeserver shows it. */
+async function master() {
+  const answer = await first.downloadKeysForUsers([userId(user)]);
+  return Object.values(answer.master_keys[userId(user)].keys)[0];
+}
+
+/** Sends a request that wants an approval, and returns what it is asked. */
+async function asked(makeRequest, auth) {
+  const refused = await makeRequest(auth).then(
+    () => assert.fail("the keys were replaced"),
+    (error) => error,
+  );
+  assert.equal(refused.httpStatus, 401, `${refused}`);
+  return refused.data;
+}
+
+const before = await master();
+
+await step("a reset that nobody approves changes nothing", async () => {
+  await assert.rejects(
+    setUp(second, (makeRequest) => asked(makeRequest, null).then(() => Promise.reject(new Error("not now")))),
+    { message: "not now" },
+  );
+  assert.equal(await master(), before);
+});
+
+await step("a reset that the person approves is done", async () => {
+  await setUp(second, async (makeRequest) => {
+    const { session, flows, params } = await asked(makeRequest, null);
+    assert.ok(flows.some((flow) => flow.stages.includes("m.oauth")), JSON.stringify(flows));
+    // The homeserver says which account page, not for which device: the person chooses.
+    let page = await person({ url: params["m.oauth"].url, user, decision: "look" });
+    const device = page.links.find((link) => link.includes(second.getDeviceId()));
+    assert.ok(device ?? page.asked, `no device at ${page.url}: ${page.text}`);
+    page = await person({ url: device ?? params["m.oauth"].url, user });
+    assert.ok(page.signed_in && page.asked, `the person ended at ${page.url}: ${page.text}`);
+    await makeRequest({ type: "m.oauth", session });
+  });
+  assert.notEqual(await master(), before);
+});
+
+for (const client of [first, second]) client.stopClient();
