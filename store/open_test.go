@@ -50,6 +50,32 @@ func TestMigrations(t *testing.T) {
 	})
 }
 
+func TestWritable(t *testing.T) {
+	each(t, func(f *fixture) {
+		f.must(f.Writable(f.ctx))
+		readOnly := "PRAGMA query_only = ON"
+		if f.postgres {
+			readOnly = "SET TRANSACTION READ ONLY"
+		}
+		var refused error
+		err := f.InTx(f.ctx, func(ctx context.Context) error {
+			f.in(ctx).exec(readOnly)
+			refused = f.Writable(ctx)
+			return errors.New("back to before")
+		})
+		if refused == nil || err == nil {
+			t.Errorf("a database that takes no changes is writable: %v, %v", refused, err)
+		}
+		if !f.postgres {
+			f.exec("PRAGMA query_only = OFF")
+		}
+		f.must(f.Close())
+		if f.Writable(f.ctx) == nil {
+			t.Error("a closed database is writable")
+		}
+	})
+}
+
 func TestSQLiteFile(t *testing.T) {
 	tests := []struct{ name, file string }{
 		{"a plain name", "keymaker.db"},

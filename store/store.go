@@ -103,6 +103,12 @@ func (s *Store) Ping(ctx context.Context) error {
 	return fault("ping", s.read(ctx).Raw("SELECT 1").Scan(&one).Error)
 }
 
+// Writable tells whether the database takes changes. It makes none: no row is
+// like that.
+func (s *Store) Writable(ctx context.Context) error {
+	return fault("write", s.write(ctx).Exec("UPDATE users SET localpart = localpart WHERE 1 = 0").Error)
+}
+
 // Counts are how many SQL statements (BEGIN and COMMIT excluded) and
 // transactions were sent since the start.
 type Counts struct {

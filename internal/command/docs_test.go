@@ -138,6 +138,12 @@ func execute(t *testing.T, line string) {
 	switch ours, is := strings.CutPrefix(line, "./keymaker "); {
 	case is && ours == "serve":
 		serve(t)
+	case is && strings.HasPrefix(ours, "doctor"):
+		serve(t) // once, for what its start makes
+		status, out, errs := examineAlone(strings.Fields(ours)...)
+		if status != 1 || !strings.Contains(out, "issuer.same") {
+			t.Errorf("exit status %d: %s%s", status, out, errs)
+		}
 	case is:
 		var out, errs bytes.Buffer
 		if status := command.Main(strings.Fields(ours), &command.Streams{Out: &out, Err: &errs}); status != 0 {
