@@ -43,7 +43,7 @@ func (s *Server) profilePage(r *http.Request, v visit) (page templates.AccountPr
 		return page, err
 	}
 	page = templates.AccountProfile{AccountFrame: s.frame(v, templates.SectionProfile), Form: s.accountForm(v, url.Values{fieldDo: {doProfile}}),
-		DisplayName: user.DisplayName, Email: user.Email, Suspended: user.Account.Suspended, WithoutPicture: s.Matrix == nil,
+		DisplayName: user.DisplayName, Email: user.Email, Suspended: user.Account.Suspended, WithoutPicture: s.Pictures == nil,
 		ManagedBy: s.managing(links, config.ManagedName), PictureManagedBy: s.managing(links, config.ManagedPicture),
 		Picture: s.accountForm(v, url.Values{fieldDo: {doPicture}}), RemovePicture: s.accountForm(v, url.Values{fieldDo: {doRemovePicture}}),
 		PictureSources: s.pictureSources(v, links)}

@@ -117,7 +117,7 @@ func (s *Server) capabilities(w http.ResponseWriter, r *http.Request) {
 		picture, err := s.managedBy(r.Context(), c.Session.Login.Localpart, config.ManagedPicture)
 		return map[string]any{"capabilities": map[string]any{
 			"m.change_password": off, "m.3pid_changes": off, "m.get_login_token": off,
-			"m.set_displayname": map[string]bool{"enabled": name == ""}, "m.set_avatar_url": map[string]bool{"enabled": picture == ""},
+			"m.set_displayname": map[string]bool{"enabled": name == ""}, "m.set_avatar_url": map[string]bool{"enabled": s.Pictures != nil && picture == ""},
 		}}, err
 	})
 }

@@ -62,6 +62,9 @@ func (s *Server) setProfileField(w http.ResponseWriter, r *http.Request) {
 			return nil, err
 		}
 		set := map[string]func(http.ResponseWriter, *http.Request, string) error{fieldDisplayName: s.setDisplayName, fieldAvatar: s.setAvatar}[field]
+		if s.Pictures == nil && field == fieldAvatar {
+			set = nil
+		}
 		if user != c.Session.UserID || set == nil {
 			return nil, mxError(http.StatusForbidden, "M_FORBIDDEN", "Nobody changes this here.")
 		}
@@ -156,6 +159,9 @@ func (s *Server) profileOf(r *http.Request) (map[string]string, error) {
 		return nil, err
 	}
 	profile := map[string]string{}
+	if s.Pictures == nil {
+		user.AvatarURL = "" // of before
+	}
 	for field, value := range map[string]string{fieldDisplayName: user.DisplayName, fieldAvatar: user.AvatarURL} {
 		if value != "" && !user.Account.Deactivated {
 			profile[field] = value

@@ -218,9 +218,11 @@ func (s *Server) routes() []route {
 	if s.Matrix != nil {
 		routes = append(routes, s.homeserverRoutes()...)
 		routes = append(routes, s.keyRoutes()...)
+	}
+	if s.Pictures != nil {
 		routes = append(routes, s.mediaRoutes()...)
 	}
-	if s.Config.OAuthEnabled() && s.Matrix != nil {
+	if s.Pictures != nil && s.Config.OAuthEnabled() {
 		routes = append(routes, s.pictureRoutes()...)
 	}
 	if s.rendezvousOn() {

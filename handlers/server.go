@@ -32,7 +32,8 @@ type Options struct {
 	// Matrix is the embedded homeserver surface; nil where a real homeserver
 	// answers those paths.
 	Matrix Matrix
-	// Pictures are those of the users of the embedded surface.
+	// Pictures are those of the users of the embedded surface; nil where none are
+	// kept.
 	Pictures Pictures
 	// PictureTaker has identity providers' pictures.
 	PictureTaker PictureTaker

@@ -59,10 +59,10 @@ func (p *Provider) UserInfo(ctx context.Context, c *Caller) (UserInfo, error) {
 const picturePath = "/picture/"
 
 // pictureURL is where the picture of a user is for clients, which have no Matrix
-// token; "" when there is none, or the homeserver keeps it. It names nobody, and
-// ends with the picture.
+// token; "" when there is none, or it is not kept here any more. It names nobody,
+// and ends with the picture.
 func (p *Provider) pictureURL(ctx context.Context, user store.User) (string, error) {
-	if user.AvatarURL == "" || p.config.Homeserver.Remote() {
+	if user.AvatarURL == "" || !p.config.KeepsPictures() {
 		return "", nil
 	}
 	id, err := p.store.PublicPictureID(ctx, user.Localpart)

@@ -19,10 +19,10 @@ type PictureJob struct {
 	Managed bool `json:"managed,omitempty"`
 }
 
-// addPictureJob leaves a job behind in the transaction of ctx. A homeserver that
-// is another program keeps its users' pictures itself.
+// addPictureJob leaves a job behind in the transaction of ctx, where pictures are
+// kept.
 func (s *Store) addPictureJob(ctx context.Context, p PictureJob, url string) error {
-	if s.outbox || url == "" {
+	if s.noPictures || url == "" {
 		return nil
 	}
 	_, err := s.AddJob(ctx, NewJob{Kind: JobPicture, Lane: JobPicture + " " + p.Localpart, Payload: p, Secret: []byte(url)})
@@ -33,7 +33,7 @@ func (s *Store) addPictureJob(ctx context.Context, p PictureJob, url string) err
 // manages it: at once where it says that there is none, and otherwise by a job,
 // unless it is that one already. A user who has left stays as they are.
 func (s *Store) followPicture(ctx context.Context, l SeenLink) error {
-	if s.outbox {
+	if s.noPictures {
 		return nil
 	}
 	if l.PictureURL == "" {

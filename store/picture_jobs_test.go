@@ -142,13 +142,22 @@ func TestAnotherHomeserverKeepsItsPictures(t *testing.T) {
 	})
 }
 
-// A server that becomes the authorization server of another homeserver may still
-// have pictures, and jobs that take one: they are shown and told to nobody.
-func TestPicturesStayBehindWhenAnotherHomeserverComes(t *testing.T) {
+// A server that keeps no pictures any more may still have some, and jobs that take
+// one: nothing changes them, and a homeserver is told of none.
+func TestPicturesStayBehindWhenNoneAreKept(t *testing.T) {
+	for name, off := range map[string]func(*store.Options){
+		"another homeserver": func(o *store.Options) { o.Outbox = true },
+		"no pictures":        func(o *store.Options) { o.NoPictures = true },
+	} {
+		t.Run(name, func(t *testing.T) { testPicturesStayBehind(t, off) })
+	}
+}
+
+func testPicturesStayBehind(t *testing.T, off func(*store.Options)) {
 	each(t, func(f *fixture) {
 		f.login("alice")
 		f.usePicture("alice", "before")
-		f.options.Outbox = true
+		off(&f.options)
 		f.Store = f.again()
 		p := newPicture("after")
 		_, err := f.ChangePicture(f.ctx, store.PictureChange{Localpart: "alice", Picture: &p, Actor: store.ActorServer})

@@ -203,11 +203,11 @@ func (s *Store) UsePicture(ctx context.Context, localpart, uri, actor string) (c
 }
 
 // member is a user who has not left, whose row nobody else changes until the
-// transaction ends. A homeserver that is another program keeps its users'
-// pictures itself, and cannot be told of others: there it is nobody.
+// transaction ends. It is nobody where no pictures are kept: a homeserver that is
+// another program keeps them itself, and cannot be told of others.
 func (s *Store) member(ctx context.Context, localpart string) (User, error) {
-	if s.outbox {
-		return User{}, fmt.Errorf("the homeserver keeps the pictures: %w", ErrNotFound)
+	if s.noPictures {
+		return User{}, fmt.Errorf("no pictures are kept: %w", ErrNotFound)
 	}
 	if err := s.lockUser(ctx, localpart); err != nil {
 		return User{}, err

@@ -37,6 +37,8 @@ type Options struct {
 	// Outbox leaves jobs for a homeserver that is another program wherever users
 	// and devices change (JobHomeserver).
 	Outbox bool
+	// NoPictures takes no picture of a user, as it is with Outbox.
+	NoPictures bool
 	// Notices leaves mails for people wherever something happens to their
 	// accounts that they should know of (JobNotice), and keeps their language.
 	Notices bool
@@ -58,6 +60,7 @@ type Store struct {
 	jobs           chan struct{}
 	prompt         func(ctx context.Context, lanes []string) // see Prompt
 	outbox         bool
+	noPictures     bool
 	notices        bool
 	// configured are the clients of the configuration file, by id. They are set
 	// before the store is used and never change.
@@ -68,7 +71,7 @@ type Store struct {
 // one that a newer version has written (ErrNewerDatabase) or, with Exclusive,
 // one that another server holds (ErrLocked).
 func Open(ctx context.Context, o Options) (*Store, error) {
-	s := &Store{serverName: o.ServerName, clock: o.Clock, sealer: o.Sealer, log: o.Logger, outbox: o.Outbox, notices: o.Notices, jobs: make(chan struct{}, 1)}
+	s := &Store{serverName: o.ServerName, clock: o.Clock, sealer: o.Sealer, log: o.Logger, outbox: o.Outbox, noPictures: o.NoPictures || o.Outbox, notices: o.Notices, jobs: make(chan struct{}, 1)}
 	var err error
 	if path, ok := strings.CutPrefix(o.URL.Reveal(), "sqlite:"); ok {
 		err = s.openSQLite(ctx, path, o.Exclusive)

@@ -223,3 +223,16 @@ func TestPictureClaim(t *testing.T) {
 		})
 	}
 }
+
+func TestNoPictureIsTakenWhereNoneAreKept(t *testing.T) {
+	own := newGallery(t, "")
+	p := upstream.New(config.IdentityProvider{ClientID: "idp", IssuerURL: own.URL}, "", upstream.Options{})
+	for off, fails := range map[bool]bool{false: true, true: false} {
+		pictures := &upstream.Pictures{Providers: []*upstream.Provider{p}, Off: off}
+		// The job of a version that wrote it otherwise fails once it is read.
+		err := pictures.Jobs()[store.JobPicture](t.Context(), store.Job{Kind: store.JobPicture, Payload: []byte("?")})
+		if (err != nil) != fails || own.asked != 0 {
+			t.Errorf("off %t: error %v, asked %d times", off, err, own.asked)
+		}
+	}
+}

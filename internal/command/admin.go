@@ -85,7 +85,7 @@ func onDatabase(ctx context.Context, cfg *config.Config, a *administration, do f
 		return err
 	}
 	db, err := store.Open(ctx, store.Options{URL: cfg.Database.URL, ServerName: cfg.ServerName, Clock: clock.System{}, Logger: log,
-		Notices: cfg.SMTP.Enabled(), Outbox: cfg.Homeserver.Remote()})
+		Notices: cfg.SMTP.Enabled(), Outbox: cfg.Homeserver.Remote(), NoPictures: !cfg.KeepsPictures()})
 	if err != nil {
 		return fmt.Errorf("open the database: %w", err)
 	}

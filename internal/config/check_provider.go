@@ -125,8 +125,8 @@ func warnProvider(r *reader, n *node, path string) {
 	if len(p.UserIDClaims) > 1 && slices.Contains(p.UserIDClaims, "unique") {
 		warn("userid_claims", `has "unique" in it: names are generated, and no other claim is read`)
 	}
-	if slices.Contains(p.ManagedClaims, ManagedPicture) && r.draft.config.Homeserver.Remote() {
-		warn("managed_claims", `has "picture" in it, which has no effect: Synapse keeps the pictures of its users`)
+	if slices.Contains(p.ManagedClaims, ManagedPicture) && !r.draft.config.KeepsPictures() {
+		warn("managed_claims", `has "picture" in it, which has no effect: no pictures are kept here`)
 	}
 	if p.ProveWithoutAuthTime {
 		warn("prove_without_auth_time", "is on: whoever sits at a browser that is signed in at this provider can reset encryption, link, unlink and close the account")

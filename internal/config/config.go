@@ -55,6 +55,7 @@ type Config struct {
 	OIDCRateBurst                        int // requests at once
 	OIDCAwarePreferred                   bool
 	Rendezvous                           bool // whether devices meet here for a QR login
+	ProfilePictures                      bool // see KeepsPictures
 
 	// Warnings are what the administrator should know though the server
 	// starts: settings that do not do what they seem to, each with its line.

@@ -49,6 +49,7 @@ func TestTheSmallestConfigurationHasEveryDefault(t *testing.T) {
 		OIDCAwarePreferred:                   true,
 		OIDCDeviceGrant:                      true,
 		Rendezvous:                           true,
+		ProfilePictures:                      true,
 	}
 	if diff := cmp.Diff(want, got, comparePrefixes); diff != "" {
 		t.Errorf("configuration (-want +got):\n%s", diff)
@@ -135,7 +136,9 @@ func TestWarnings(t *testing.T) {
 		{"a proof that is weaker", provider + `prove_without_auth_time = true`,
 			at + `prove_without_auth_time: is on: whoever sits at a browser that is signed in at this provider can reset encryption, link, unlink and close the account`},
 		{"pictures that another homeserver keeps", provider + "managed_claims = [\"name\", \"picture\"]\n" + synapse + `secret = "s3cret"`,
-			at + `managed_claims: has "picture" in it, which has no effect: Synapse keeps the pictures of its users`},
+			at + `managed_claims: has "picture" in it, which has no effect: no pictures are kept here`},
+		{"pictures that nobody keeps", strings.Replace(provider, good, good+"profile_pictures = false\n", 1) + `managed_claims = ["picture"]`,
+			`k.toml:8: global.identity_provider.0.managed_claims: has "picture" in it, which has no effect: no pictures are kept here`},
 		{"unique with others", provider + `userid_claims = ["unique", "email"]`, at + `userid_claims: has "unique" in it: names are generated, and no other claim is read`},
 		{"plain http to the provider", provider + `token_url = "http://sso.example.com/"`, at + `token_url: is plain http: whoever is on the way to the provider can log in as anybody`},
 		{"an endpoint of the embedded homeserver", good + "[global.homeserver]\nendpoint = \"http://localhost:8008\"", `k.toml:4: global.homeserver.endpoint: is not used by the embedded homeserver`},

@@ -14,6 +14,10 @@ func (c *Config) Issuer() string { return c.WellKnown.Client }
 // identity provider.
 func (c *Config) OAuthEnabled() bool { return c.Issuer() != "" && len(c.IdentityProviders) > 0 }
 
+// KeepsPictures tells whether the pictures of users are kept here. Another
+// homeserver keeps those of its users itself.
+func (c *Config) KeepsPictures() bool { return c.ProfilePictures && !c.Homeserver.Remote() }
+
 // CallbackURL is where the provider sends people back to: its callback_url, or
 // the one that follows from the issuer; "" when there is neither.
 func (c *Config) CallbackURL(p IdentityProvider) string {

@@ -187,6 +187,12 @@ var oidcOptions = []option{
 		doc: "Whether a person's new device and old one can meet here to sign the new one in by a QR code (MSC4108, MSC4388). " +
 			"They leave at most 4 KiB of encrypted text for each other, for ten minutes at most. A homeserver other than the embedded one does this itself.",
 	},
+	{
+		key: "profile_pictures", fallback: true,
+		takes: flag(func(d *draft) *bool { return &d.config.ProfilePictures }),
+		doc: "Whether users can have a picture, which is kept in the database. With false none is taken or shown. See accounts.md. " +
+			"A homeserver other than the embedded one keeps the pictures of its users itself.",
+	},
 }
 
 // tuwunelOptions are keys that a file of Tuwunel's may have and that need not

@@ -41,7 +41,10 @@ func (s *Server) openHome() (home, map[string]jobs.Handler, error) {
 // itself, and has it told at once of what changes.
 func (s *Server) answerFor(o *handlers.Options) {
 	if !s.config.Homeserver.Remote() {
-		o.Matrix, o.Pictures = s.store, s.store
+		o.Matrix = s.store
+		if s.config.KeepsPictures() {
+			o.Pictures = s.store
+		}
 		return
 	}
 	s.store.Prompt(s.jobs.Prompt)

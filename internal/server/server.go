@@ -69,7 +69,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	db, err := store.Open(ctx, store.Options{URL: o.Config.Database.URL, ServerName: o.Config.ServerName, Clock: o.Clock, Sealer: sealer,
-		Logger: o.Logger, Exclusive: true, Notices: o.Config.SMTP.Enabled(), Outbox: o.Config.Homeserver.Remote()})
+		Logger: o.Logger, Exclusive: true, Notices: o.Config.SMTP.Enabled(), Outbox: o.Config.Homeserver.Remote(), NoPictures: !o.Config.KeepsPictures()})
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
@@ -159,7 +159,7 @@ func (s *Server) assemble(ctx context.Context, o Options, sealer *secret.Sealer)
 	for _, c := range o.Config.IdentityProviders {
 		upstreams = append(upstreams, upstream.New(c, o.Config.CallbackURL(c), upstream.Options{HTTPClient: o.HTTPClient, Clock: o.Clock, Logger: o.Logger, Reach: s.provider.Reach()}))
 	}
-	pictures := &upstream.Pictures{Store: s.store, Providers: upstreams}
+	pictures := &upstream.Pictures{Store: s.store, Providers: upstreams, Off: !o.Config.KeepsPictures()}
 	work := s.work(pages)
 	maps.Copy(work, tasks)
 	maps.Copy(work, pictures.Jobs())
