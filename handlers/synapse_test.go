@@ -246,6 +246,14 @@ func TestResetBehindSynapse(t *testing.T) {
 			t.Errorf("the homeserver was told %v", told)
 		}
 	})
+	t.Run("J-20: an approval that the homeserver refuses is not done", func(t *testing.T) {
+		b := behindSynapse(t)
+		br, p := ask(t, b)
+		b.home.FailNext(1, http.StatusBadRequest)
+		away := br.Decide(p, "approve")
+		expectReset(t, away, http.StatusServiceUnavailable, "Your homeserver is not answering")
+		expectReset(t, br.Follow(away, 0), http.StatusServiceUnavailable, "Your homeserver is not answering")
+	})
 	t.Run("J-20: nothing that was not approved is told", func(t *testing.T) {
 		b := behindSynapse(t)
 		br, p := ask(t, b)

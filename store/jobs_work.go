@@ -60,6 +60,12 @@ func (s *Store) FailJob(ctx context.Context, j Job, why string) error {
 	return s.settleJob(ctx, j, changes)
 }
 
+// KeepJob begins the lease of a job that the caller took anew.
+func (s *Store) KeepJob(ctx context.Context, j Job, lease time.Duration) error {
+	return one("keep job "+j.ID, s.write(ctx).Model(&jobRow{}).Where("id = ? AND lease_owner = ?", j.ID, j.leaseOwner).
+		Update("lease_ends_at", s.clock.Now().Add(lease).UnixMilli()), ErrConflict)
+}
+
 // ReturnJob undoes TakeJob: the attempt was cut short by the end of the process.
 func (s *Store) ReturnJob(ctx context.Context, j Job) error {
 	return s.settleJob(ctx, j, map[string]any{"attempts": j.Attempts - 1})

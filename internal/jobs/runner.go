@@ -7,12 +7,14 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -30,8 +32,12 @@ const (
 	PollInterval = 5 * time.Second
 	// Lease is how long a job belongs to the server that took it.
 	Lease = time.Minute
-	// Limit is how long a handler may take: well within the lease.
+	// Limit is how long a handler may take, where Options.Limits says nothing
+	// else: well within the lease.
 	Limit = 30 * time.Second
+	// keepInterval is how often the lease of a job begins anew whose handler may
+	// take longer.
+	keepInterval = Lease / 3
 	// settleTime is how long the outcome of a job may take to be written.
 	settleTime = 10 * time.Second
 )
@@ -48,7 +54,8 @@ var ErrAway = errors.New("not there")
 var ErrPatience = errors.New("tried again for as long as it is of use")
 
 // Handler does a job of its kind. What its error says is stored and shown to
-// administrators, and may hold no secret. The context ends after Limit.
+// administrators, and may hold no secret. The context ends after the limit of the
+// kind, and when the job is somebody else's.
 type Handler func(ctx context.Context, j store.Job) error
 
 // Options are what a Runner is made of.
@@ -62,6 +69,8 @@ type Options struct {
 	// AtOnce is how many jobs of a kind are done at a time, where that is fewer
 	// than all workers: what others can make slow keeps nothing else waiting.
 	AtOnce map[string]int
+	// Limits are how long handlers of a kind may take.
+	Limits map[string]time.Duration
 	// Grace is how long jobs that are being done may take to end when the server
 	// stops.
 	Grace time.Duration
@@ -70,13 +79,14 @@ type Options struct {
 // Runner does jobs. It is safe for concurrent use.
 type Runner struct {
 	Options
-	kinds []string
-	slots slots
+	kinds        []string
+	slots        slots
+	keepInterval time.Duration
 }
 
 // New returns a Runner that does nothing yet.
 func New(o Options) *Runner {
-	return &Runner{Options: o, kinds: slices.Sorted(maps.Keys(o.Handlers)), slots: newSlots(o.AtOnce)}
+	return &Runner{Options: o, kinds: slices.Sorted(maps.Keys(o.Handlers)), slots: newSlots(o.AtOnce), keepInterval: keepInterval}
 }
 
 // Run does jobs until ctx ends, and then lets those end that have begun. What
@@ -205,7 +215,30 @@ func (r *Runner) attempt(ctx context.Context, j store.Job) (err error) {
 	if j.Attempts > MaxAttempts { // each one ended with its process
 		return fmt.Errorf("every attempt ended before its outcome was known: %w", ErrFinal)
 	}
-	ctx, cancel := context.WithTimeout(ctx, Limit)
+	limit := cmp.Or(r.Limits[j.Kind], Limit)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	if limit > Limit {
+		defer r.keep(ctx, cancel, j)()
+	}
 	return r.Handlers[j.Kind](ctx, j)
+}
+
+// keep has the lease of a job begin anew until the function that it returns is
+// called, or ends the job's context when it cannot.
+func (r *Runner) keep(ctx context.Context, lost context.CancelFunc, j store.Job) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	group.Go(func() {
+		for pause(ctx, r.keepInterval) == nil {
+			if err := r.Store.KeepJob(ctx, j, Lease); err != nil && ctx.Err() == nil {
+				r.Logger.ErrorContext(ctx, "keep a job", "job", j.ID, "error", err)
+				lost()
+			}
+		}
+	})
+	return func() {
+		cancel()
+		group.Wait()
+	}
 }

@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"keymaker/handlers"
 	"keymaker/internal/homeserver"
@@ -19,6 +21,9 @@ type home interface {
 	upstream.Links
 	upstream.Localparts
 }
+
+// homeserverLimit is more than the longest call to the homeserver takes.
+const homeserverLimit = provisioning.DeleteTimeout + time.Minute
 
 // openHome returns the homeserver of the configuration, and the jobs that tell
 // it what has changed. Nobody is asked whether it is there.
@@ -48,7 +53,24 @@ func (s *Server) answerFor(o *handlers.Options) {
 		return
 	}
 	s.store.Prompt(s.jobs.Prompt)
-	o.Tell = func(ctx context.Context, localpart string) error {
-		return s.jobs.Clear(ctx, store.HomeserverLane(localpart))
+	o.Tell = s.tellHome
+}
+
+// recently is how old a change is, at most, that a person waits for.
+const recently = 15 * time.Minute
+
+// errRefused says that the homeserver did not take a change.
+var errRefused = errors.New("the homeserver refuses what it is told: keymaker admin jobs says why")
+
+// tellHome has the homeserver learn what it is still to be told about a user.
+func (s *Server) tellHome(ctx context.Context, localpart string) error {
+	lane := store.HomeserverLane(localpart)
+	if err := s.jobs.Clear(ctx, lane); err != nil {
+		return err
 	}
+	refused, err := s.store.LaneFailed(ctx, lane, s.clock.Now().Add(-recently))
+	if err == nil && refused {
+		err = errRefused
+	}
+	return err
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"keymaker/handlers"
 	"keymaker/internal/clock"
@@ -164,7 +165,7 @@ func (s *Server) assemble(ctx context.Context, o Options, sealer *secret.Sealer)
 	maps.Copy(work, tasks)
 	maps.Copy(work, pictures.Jobs())
 	s.jobs = jobs.New(jobs.Options{Store: s.store, Clock: o.Clock, Logger: o.Logger, Handlers: work, Grace: o.Config.ShutdownTimeout,
-		AtOnce: map[string]int{store.JobPicture: pictureJobs}})
+		AtOnce: map[string]int{store.JobPicture: pictureJobs}, Limits: map[string]time.Duration{store.JobHomeserver: homeserverLimit}})
 	answers := handlers.Options{
 		Config: o.Config, Provider: s.provider, Upstreams: upstreams, Accounts: &upstream.Accounts{ServerName: o.Config.ServerName, Links: home, Localparts: home}, Logins: s.store, Account: s.store, Proofs: s.store, Resets: s.store, PictureTaker: pictures,
 		Pages: pages, FormKey: formKey, LimitKey: limitKey, Limits: s.store, Clock: o.Clock, Logger: o.Logger, Health: s.store.Ping,
