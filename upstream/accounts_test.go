@@ -90,6 +90,13 @@ func TestResolve(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			links := linkstest.NewMemory(c.exists...)
 			accounts := upstream.Accounts{ServerName: "example.org", Links: links, Localparts: c.server}
+			rehearsed, err := accounts.Rehearse(context.Background(), open(c.change), c.person)
+			if !errors.Is(err, c.err) || c.err == nil && !regexp.MustCompile(c.want).MatchString(rehearsed.Localpart) {
+				t.Errorf("rehearsed: %+v, error %v, want %s and %v", rehearsed, err, c.want, c.err)
+			}
+			if n := len(links.Users()); n != len(c.exists) {
+				t.Fatalf("the rehearsal left %d users: %v", n, links.Users())
+			}
 			got, err := accounts.Resolve(context.Background(), open(c.change), c.person)
 			if !errors.Is(err, c.err) {
 				t.Fatalf("error %v, want %v", err, c.err)

@@ -114,6 +114,10 @@ func TestEveryCommandInTheDocumentsWorks(t *testing.T) {
 				if strings.HasPrefix(line, "./keymaker admin ") {
 					withAlice(t)
 				}
+				if args, is := strings.CutPrefix(line, "./keymaker provider test "); is {
+					tryProvider(t, strings.Fields(args)...)
+					return
+				}
 				if strings.HasPrefix(line, "./keymaker keys ") {
 					serve(t) // whose first start makes them
 				}

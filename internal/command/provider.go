@@ -1,0 +1,172 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"strings"
+
+	"keymaker/internal/admin"
+	"keymaker/internal/clock"
+	"keymaker/internal/config"
+	"keymaker/internal/homeserver"
+	"keymaker/internal/provisioning"
+	"keymaker/internal/secret"
+	"keymaker/internal/telemetry"
+	"keymaker/store"
+	"keymaker/upstream"
+)
+
+// ProviderCommand tries identity providers.
+type ProviderCommand struct {
+	Test ProviderTestCommand `cmd:"" help:"Sign in at an identity provider, and see its claims and the Matrix user that they would give. No account is changed."`
+}
+
+// ProviderTestCommand rehearses one sign-in.
+type ProviderTestCommand struct {
+	ID     string `arg:"" help:"The client_id of the identity provider."`
+	Config string `help:"The configuration file. Without it: $KEYMAKER_CONFIG, ./keymaker.toml, /etc/keymaker/keymaker.toml." placeholder:"FILE" type:"path"`
+	JSON   bool   `name:"json" help:"Answer with JSON."`
+}
+
+// Run implements the command.
+func (c *ProviderTestCommand) Run(ctx context.Context, streams *Streams) (err error) {
+	cfg, err := loadConfig(c.Config, streams)
+	if err != nil {
+		return err
+	}
+	idp, err := configured(cfg, c.ID)
+	if err != nil {
+		return &ExitError{Code: exitUsage, Err: err}
+	}
+	db, err := openForTest(ctx, cfg, streams)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	localparts, err := localparts(cfg, db)
+	if err != nil {
+		return err
+	}
+	p := upstream.New(idp, cfg.CallbackURL(idp), upstream.Options{})
+	identity, err := signInByHand(ctx, p, cfg.CallbackURL(idp), streams)
+	if err != nil {
+		return err
+	}
+	accounts := upstream.Accounts{ServerName: cfg.ServerName, Links: db, Localparts: localparts}
+	r, err := accounts.Rehearse(ctx, idp, identity)
+	t, err := newProviderTest(ctx, db, identity, r, err)
+	if err != nil {
+		return err
+	}
+	if err := (&administration{streams: streams, json: c.JSON}).answer(t, t.text()); err != nil {
+		return err
+	}
+	if t.Refused != "" {
+		return &ExitError{Code: exitFailure, Quiet: true}
+	}
+	return nil
+}
+
+// configured is the identity provider of that id.
+func configured(cfg *config.Config, id string) (config.IdentityProvider, error) {
+	known := make([]string, 0, len(cfg.IdentityProviders))
+	for _, p := range cfg.IdentityProviders {
+		if p.ClientID == id {
+			if cfg.CallbackURL(p) == "" {
+				return p, errors.New("the configuration has no well_known.client: the provider does not know where to send people back to")
+			}
+			return p, nil
+		}
+		known = append(known, p.ClientID)
+	}
+	return config.IdentityProvider{}, fmt.Errorf("there is no identity provider %s in the configuration, only: %s", admin.Printable(id), admin.Printable(strings.Join(known, ", ")))
+}
+
+// openForTest opens the database beside a server that may be running.
+func openForTest(ctx context.Context, cfg *config.Config, streams *Streams) (*store.Store, error) {
+	// Opening a file that is missing would make an empty database.
+	if path, ok := strings.CutPrefix(cfg.Database.URL.Reveal(), "sqlite:"); ok {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("there is no database %s yet: start the server once, or name its configuration with --config", path)
+		}
+	}
+	log, err := telemetry.NewLogger(streams.Err, cfg.LogFormat, "warn")
+	if err != nil {
+		return nil, err
+	}
+	db, err := store.Open(ctx, store.Options{URL: cfg.Database.URL, ServerName: cfg.ServerName, Clock: clock.System{}, Logger: log})
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	return db, nil
+}
+
+// localparts is who knows which names are free.
+func localparts(cfg *config.Config, db *store.Store) (upstream.Localparts, error) {
+	if !cfg.Homeserver.Remote() {
+		return homeserver.Embedded{Store: db}, nil
+	}
+	api, err := provisioning.New(provisioning.Options{Endpoint: cfg.Homeserver.Endpoint, Secret: cfg.Homeserver.Secret, Clock: clock.System{}, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, fmt.Errorf("global.homeserver: %w", err)
+	}
+	return &homeserver.Synapse{Store: db, API: api, Clock: clock.System{}}, nil
+}
+
+const howToSignIn = `Open this address in a private window and sign in as the person to be tried:
+
+%s
+
+The browser ends at an error page of Keymaker, or at none: nobody waits for this
+sign-in but this command. The address of that page is the provider's answer.
+`
+
+// signInByHand lets a person carry the request to the provider and its answer
+// back. The server does not know the state of the request, and so does not use
+// the code up.
+func signInByHand(ctx context.Context, p *upstream.Provider, callback string, streams *Streams) (*upstream.Identity, error) {
+	verifier := secret.Token()
+	for {
+		r := upstream.Request{State: secret.Token(), Nonce: secret.Token(), Verifier: verifier}
+		address, err := p.Start(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		line, err := ask(streams, fmt.Sprintf(howToSignIn, address)+"Paste it here: ")
+		if err != nil {
+			return nil, err
+		}
+		identity, err := finishByHand(ctx, p, callback, r, strings.TrimSpace(line))
+		if err == nil || verifier == "" || !p.RejectsPKCE(ctx, err) {
+			return identity, err
+		}
+		verifier = ""
+		if _, err := fmt.Fprintln(streams.Err, "\nThe provider refuses PKCE. Once more, without it."); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func finishByHand(ctx context.Context, p *upstream.Provider, callback string, r upstream.Request, answer string) (*upstream.Identity, error) {
+	path, query, _ := strings.Cut(answer, "?")
+	query, _, _ = strings.Cut(query, "#")
+	params, err := url.ParseQuery(query)
+	switch {
+	case answer == "":
+		return nil, errors.New("no address was given, nothing was tried")
+	case err != nil || path != callback:
+		return nil, fmt.Errorf("that is not the provider's answer: it begins with %s?", callback)
+	case !secret.Equal(params.Get("state"), r.State):
+		return nil, errors.New("that is the answer to another sign-in")
+	}
+	code, err := p.Callback(ctx, params)
+	if err != nil {
+		return nil, err
+	}
+	return p.Finish(ctx, upstream.Response{Code: code, Verifier: r.Verifier, Nonce: r.Nonce})
+}
