@@ -33,6 +33,7 @@ func (s *Server) finishLogin(w http.ResponseWriter, r *http.Request, providerID 
 		s.trouble(w, r, err)
 		return
 	}
+	about(r).again = retryURL(waiting)
 	if waiting.Proof != nil && waiting.Proof.Purpose == purposeReset {
 		keepOpener(w)
 	}

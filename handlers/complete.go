@@ -148,7 +148,10 @@ func also(address, name, value string) string {
 	return address + separator + url.Values{name: {value}}.Encode()
 }
 
+// ssoRedirectPath is where a sign-in begins.
+const ssoRedirectPath = "/_matrix/client/v3/login/sso/redirect"
+
 // startURL is where the sign-in at a provider begins for a request.
 func startURL(providerID, id string) string {
-	return "/_matrix/client/v3/login/sso/redirect/" + url.PathEscape(providerID) + "?" + url.Values{templates.FieldRequest: {id}}.Encode()
+	return ssoRedirectPath + "/" + url.PathEscape(providerID) + "?" + url.Values{templates.FieldRequest: {id}}.Encode()
 }

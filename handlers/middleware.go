@@ -24,6 +24,9 @@ type request struct {
 	path string
 	// locales are the languages that a client asked for (ui_locales).
 	locales string
+	// again is where what the person is doing begins once more; "" where nothing is
+	// known to be on its way.
+	again string
 	// method is the method for the log: one that exists.
 	method string
 }

@@ -23,9 +23,12 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, status int, p temp
 }
 
 // fail shows an error page, the one way in which every page does. Its reference
-// is the request's id, under which the log has the cause.
+// is the request's id, under which the log has the cause. It always leads on.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, p templates.ErrorPage, cause error) {
 	p.Reference = requestID(r)
+	if len(p.Actions) == 0 {
+		p.Actions = s.wayOn(r, p.Reason)
+	}
 	if cause == nil {
 		cause = errors.New(string(p.Reason))
 	}
@@ -45,12 +48,12 @@ func (s *Server) trouble(w http.ResponseWriter, r *http.Request, err error) {
 		many.tell(w.Header())
 		page.Reason = templates.ReasonTooManyRequests
 	case errors.Is(err, store.ErrNotFound):
-		page.Reason, page.Actions = templates.ReasonExpired, s.startAgain(r)
+		page.Reason = templates.ReasonExpired
 		if s.cookies.knownBrowser(r) == "" {
 			page.Reason = templates.ReasonOtherBrowser
 		}
 	case errors.Is(err, store.ErrConflict):
-		page.Reason, page.Actions = templates.ReasonAlreadyUsed, s.startAgain(r)
+		page.Reason = templates.ReasonAlreadyUsed
 	case errors.Is(err, errTooLarge):
 		page.Reason = templates.ReasonTooLarge
 	case errors.As(err, &repeated):
@@ -63,7 +66,7 @@ func (s *Server) trouble(w http.ResponseWriter, r *http.Request, err error) {
 
 // forged answers a form that another site has sent, or whose token is not ours.
 func (s *Server) forged(w http.ResponseWriter, r *http.Request) {
-	s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonCSRF, Actions: s.startAgain(r)}, nil)
+	s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonCSRF}, nil)
 }
 
 // seeOther sends the browser on with GET, whatever it came with (conformance

@@ -1,6 +1,8 @@
 package handlers
 
 import (
+	"cmp"
+	"errors"
 	"net/http"
 	"net/url"
 
@@ -39,12 +41,53 @@ func (s *Server) startAgain(r *http.Request) []templates.Action {
 	if r.PostForm.Has(templates.FieldRequest) {
 		id = r.PostForm.Get(templates.FieldRequest)
 	}
+	if id == "" {
+		return nil
+	}
 	kind, err := s.Logins.Known(r.Context(), s.cookies.knownBrowser(r), id)
 	switch {
+	case errors.Is(err, store.ErrUnavailable): // the button finds out
 	case err != nil: // the page has no other trouble than it had
 		return nil
 	case kind == store.RequestDevice:
 		return []templates.Action{{Kind: templates.ActionRestart, URL: devicePath}}
 	}
 	return []templates.Action{{Kind: templates.ActionRestart, URL: restartPath + "?" + url.Values{templates.FieldRequest: {id}}.Encode()}}
+}
+
+// maxRetry is the longest address that an error page leads to once more, in
+// bytes, so that the page stays small.
+const maxRetry = 4096
+
+// wayOn is the button of an error page that has none of its own: to begin what
+// the person was doing once more, where that is still there, or else to go to
+// their account.
+func (s *Server) wayOn(r *http.Request, why templates.Reason) []templates.Action {
+	account := ""
+	if s.Config.OAuthEnabled() {
+		account = accountPath
+	}
+	again := about(r).again
+	switch here := r.URL.RequestURI(); {
+	case why == templates.ReasonAccountLocked, why == templates.ReasonAccountDeactivated:
+		if to := cmp.Or(again, account); to != "" {
+			return []templates.Action{{Kind: templates.ActionAnother, URL: asAnother(to)}}
+		}
+		return nil
+	case again != "":
+		return []templates.Action{{Kind: templates.ActionRetry, URL: again}}
+	case passes(why) && r.Method == http.MethodGet && len(here) <= maxRetry:
+		return []templates.Action{{Kind: templates.ActionRetry, URL: here}}
+	case r.URL.Path == devicePath:
+		return []templates.Action{{Kind: templates.ActionRestart, URL: devicePath}}
+	}
+	if restart := s.startAgain(r); restart != nil || account == "" {
+		return restart
+	}
+	return []templates.Action{{Kind: templates.ActionAccount, URL: account}}
+}
+
+// passes tells whether the same request may succeed later.
+func passes(why templates.Reason) bool {
+	return why == templates.ReasonTooManyRequests || why == templates.ReasonServerTrouble
 }

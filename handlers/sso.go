@@ -46,7 +46,7 @@ func (s *Server) ssoRedirect(w http.ResponseWriter, r *http.Request) {
 	}
 	wanted, err := variable(r, "idp")
 	if err != nil || (wanted != "" && s.providerByID(wanted) == nil) {
-		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonUnknownProvider}, err)
+		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonUnknownProvider, Actions: otherProvider(query)}, err)
 		return
 	}
 	if id := query.Get(templates.FieldRequest); id != "" {
@@ -54,6 +54,17 @@ func (s *Server) ssoRedirect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.beginLegacy(w, r, wanted, query)
+}
+
+// otherProvider leads to the choice of identity providers for a request that has
+// named one that is not there.
+func otherProvider(query url.Values) []templates.Action {
+	for _, name := range []string{templates.FieldRequest, "redirectUrl"} {
+		if value := query.Get(name); value != "" {
+			return []templates.Action{{Kind: templates.ActionChoose, URL: ssoRedirectPath + "?" + url.Values{name: {value}}.Encode()}}
+		}
+	}
+	return nil
 }
 
 // beginLegacy keeps the request of a legacy client, and starts the sign-in that
@@ -107,12 +118,14 @@ func (s *Server) startFor(w http.ResponseWriter, r *http.Request, browser, wante
 // the browser's cookie (conformance L-06, L-07).
 func (s *Server) start(w http.ResponseWriter, r *http.Request, browser, providerID string, login store.UpstreamLogin, ask upstream.Request) {
 	p := s.providerByID(providerID)
+	login.ProviderID = p.ID()
+	about(r).again = retryURL(login)
 	if s.Config.CallbackURL(p.Config()) == "" {
 		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonCallbackMissing, Provider: p.Config().Name}, nil)
 		return
 	}
 	state := secret.Token()
-	login.ProviderID, login.Nonce = p.ID(), secret.Token()
+	login.Nonce = secret.Token()
 	if !login.WithoutPKCE {
 		login.Verifier = oauth2.GenerateVerifier()
 	}

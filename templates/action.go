@@ -11,6 +11,8 @@ const (
 	ActionRestart  ActionKind = "restart"  // the whole sign-in from its beginning
 	ActionRetry    ActionKind = "retry"    // the step that failed once more
 	ActionChoose   ActionKind = "choose"   // the choice of identity providers
+	ActionAccount  ActionKind = "account"  // the account page
+	ActionAnother  ActionKind = "another"  // the sign-in with another account
 	ActionSignOut  ActionKind = "sign_out" // on to URL, where the person can sign out too, and which is named
 )
 

@@ -107,7 +107,7 @@ func used(t *testing.T) []string {
 	for _, p := range permissions {
 		keys["permission."+string(p)] = true
 	}
-	for _, kind := range []ActionKind{ActionContinue, ActionRestart, ActionRetry, ActionChoose} {
+	for _, kind := range []ActionKind{ActionContinue, ActionRestart, ActionRetry, ActionChoose, ActionAccount, ActionAnother} {
 		keys["action."+string(kind)] = true
 	}
 	maps.DeleteFunc(keys, func(_ string, is bool) bool { return !is })

@@ -123,6 +123,8 @@ var sampleActions = []Action{
 	{Kind: ActionRestart, URL: "/restart"},
 	{Kind: ActionContinue, URL: "com.example.app:/callback?code=1"},
 	{Kind: ActionChoose, URL: "/choose"},
+	{Kind: ActionAccount, URL: "/account"},
+	{Kind: ActionAnother, URL: "/account?switch=1"},
 	{Kind: ActionSignOut, URL: "https://sso.example.com/end_session?client_id=keymaker"},
 	{Kind: ActionReturn, URL: "https://app.example.com/callback?error=access_denied"},
 	{Kind: ActionReturn, URL: "com.example.app:/callback?error=access_denied"},
