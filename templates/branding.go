@@ -22,7 +22,7 @@ type Branding struct {
 	Privacy, Terms, Imprint string
 
 	// Templates is a folder. A file in it replaces the one of the same name in
-	// html/.
+	// html/ or text/; one called LANGUAGE.toml has texts of that language.
 	Templates string
 }
 

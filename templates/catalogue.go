@@ -4,6 +4,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -36,37 +37,88 @@ type part struct {
 	Value bool
 }
 
-// openCatalogue finds messages/<language>.toml.
-func openCatalogue() (*catalogue, error) {
-	names, err := fs.Glob(messageFiles, "messages/*.toml")
+// catalogueFile is the text of a catalogue, and where it is from: what an error in
+// it names.
+type catalogueFile struct {
+	tag  language.Tag
+	path string
+	text func() ([]byte, error)
+}
+
+// openCatalogue finds messages/LANGUAGE.toml, and in a folder of the administrator
+// the files of the same kind, which change some texts of a language, or add one;
+// "" has none.
+func openCatalogue(folder string) (*catalogue, error) {
+	files, err := catalogueFiles(messageFiles, "messages")
 	if err != nil {
 		return nil, err
 	}
+	var own []catalogueFile
+	if folder != "" {
+		if own, err = catalogueFiles(os.DirFS(folder), "."); err != nil {
+			return nil, err
+		}
+	}
 	c := &catalogue{byTag: map[language.Tag]func() (*i18n.Localizer, error){}}
+	byTag := map[language.Tag][]catalogueFile{}
+	for _, f := range append(files, own...) {
+		switch {
+		case byTag[f.tag] != nil:
+		case f.tag == language.English:
+			c.tags = slices.Insert(c.tags, 0, f.tag)
+		default:
+			c.tags = append(c.tags, f.tag)
+		}
+		byTag[f.tag] = append(byTag[f.tag], f)
+	}
+	for tag, all := range byTag {
+		c.byTag[tag] = sync.OnceValues(func() (*i18n.Localizer, error) { return loadMessages(all) })
+	}
+	c.matcher = language.NewMatcher(c.tags)
+	return c, checkOwn(c, own, folder)
+}
+
+// catalogueFiles are those of a folder. Their names are languages.
+func catalogueFiles(in fs.FS, folder string) ([]catalogueFile, error) {
+	names, err := fs.Glob(in, path.Join(folder, "*.toml"))
+	if err != nil {
+		return nil, err
+	}
+	var all []catalogueFile
 	for _, name := range names {
 		tag, err := language.Parse(strings.TrimSuffix(path.Base(name), ".toml"))
 		if err != nil {
-			return nil, fmt.Errorf("name of %s: %w", name, err)
+			return nil, fmt.Errorf("%s is called like no language: %w", name, err)
 		}
-		if tag == language.English {
-			c.tags = slices.Insert(c.tags, 0, tag)
-		} else {
-			c.tags = append(c.tags, tag)
-		}
-		c.byTag[tag] = sync.OnceValues(func() (*i18n.Localizer, error) { return loadMessages(tag, name) })
+		all = append(all, catalogueFile{tag: tag, path: name, text: func() ([]byte, error) { return fs.ReadFile(in, name) }})
 	}
-	c.matcher = language.NewMatcher(c.tags)
-	return c, nil
+	return all, nil
 }
 
-// loadMessages reads the messages in one language.
-func loadMessages(tag language.Tag, name string) (*i18n.Localizer, error) {
-	bundle := i18n.NewBundle(tag)
-	bundle.RegisterUnmarshalFunc("toml", toml.Unmarshal)
-	if _, err := bundle.LoadMessageFileFS(messageFiles, name); err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
+// loadMessages reads the messages in one language, of which a later file replaces
+// those of an earlier one. No message depends on a number, so the rules of English
+// for them do for each.
+func loadMessages(files []catalogueFile) (*i18n.Localizer, error) {
+	bundle := i18n.NewBundle(language.English)
+	for _, f := range files {
+		messages, err := f.messages()
+		if err == nil {
+			err = bundle.AddMessages(language.English, messages...)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", f.path, err)
+		}
 	}
-	return i18n.NewLocalizer(bundle, tag.String()), nil
+	return i18n.NewLocalizer(bundle, language.English.String()), nil
+}
+
+// messages are those of a file.
+func (f catalogueFile) messages() ([]*i18n.Message, error) {
+	text, err := f.text()
+	if err != nil {
+		return nil, err
+	}
+	return i18n.ParseMessageBytes(text, toml.Unmarshal)
 }
 
 // parts returns the message key with values, pairs of a name and a text, put

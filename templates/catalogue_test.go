@@ -21,12 +21,6 @@ const asInEnglish = "as in English"
 // keyInTemplate finds the messages that a template names.
 var keyInTemplate = regexp.MustCompile(`\b(?:t|parts) "([a-z_.]+)"`)
 
-// What a message does with values.
-var (
-	valueInMessage = regexp.MustCompile(`\.[A-Z]\w*`)              // uses one
-	askedFor       = regexp.MustCompile(`\{\{if (\.[A-Z]\w*)\}\}`) // asks whether there is one
-)
-
 // badSpace finds a space too many.
 var badSpace = regexp.MustCompile(`^ | $|  | [.,]`)
 

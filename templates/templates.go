@@ -127,7 +127,7 @@ func open(opts Options) (*Renderer, error) {
 	if err != nil {
 		return nil, err
 	}
-	messages, err := openCatalogue()
+	messages, err := openCatalogue(opts.Branding.Templates)
 	if err != nil {
 		return nil, err
 	}

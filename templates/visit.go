@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"cmp"
 	"maps"
 	"net/url"
 	"slices"
@@ -40,7 +41,7 @@ type languageName struct {
 func languageNames(tags []language.Tag) []languageName {
 	var all []languageName
 	for _, tag := range tags {
-		name := display.Self.Name(tag)
+		name := cmp.Or(display.Self.Name(tag), tag.String())
 		first, size := utf8.DecodeRuneInString(name)
 		all = append(all, languageName{Tag: tag.String(), Dir: direction(tag), Name: string(unicode.ToUpper(first)) + name[size:]})
 	}

@@ -76,7 +76,7 @@ func here(text string) string { return strings.ReplaceAll(text, "/etc/keymaker/"
 
 func TestEveryConfigurationInTheDocumentsIsGood(t *testing.T) {
 	for _, b := range blocks(t) {
-		if b.language != "toml" {
+		if b.language != "toml" || strings.HasPrefix(b.text, catalogueMark) {
 			continue
 		}
 		t.Run(b.document, func(t *testing.T) {
@@ -85,6 +85,41 @@ func TestEveryConfigurationInTheDocumentsIsGood(t *testing.T) {
 				t.Errorf("%v in:\n%s", err, b.text)
 			}
 		})
+	}
+}
+
+// catalogueMark begins a catalogue of texts in a document.
+const catalogueMark = "# /etc/keymaker/templates/"
+
+func TestEveryCatalogueInTheDocumentsIsGood(t *testing.T) {
+	const wanted = "[global]\nserver_name = \"example.com\"\n[global.branding]\ntemplates = \"templates\"\n"
+	english, err := os.ReadFile("../../templates/messages/en.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, b := range blocks(t) {
+		name, isCatalogue := strings.CutPrefix(strings.SplitN(b.text, "\n", 2)[0], catalogueMark)
+		if b.language != "toml" || !isCatalogue {
+			continue
+		}
+		found++
+		t.Run(b.document+": "+name, func(t *testing.T) {
+			inFolder(t)
+			write(t, "templates/"+name, b.text)
+			write(t, "templates/sv.toml", string(english)) // a language that is added as the document says
+			if _, err := config.Parse("keymaker.toml", []byte(wanted), nil); err != nil {
+				t.Errorf("%v in:\n%s", err, b.text)
+			}
+			write(t, "templates/"+name, "[action]\nretri = \"x\"\n")
+			const says = "global.branding.templates: templates/de.toml: action.retri: no page has such a text"
+			if _, err := config.Parse("keymaker.toml", []byte(wanted), nil); err == nil || !strings.Contains(err.Error(), says) {
+				t.Errorf("the document says %q, the check %v", says, err)
+			}
+		})
+	}
+	if found == 0 {
+		t.Error("no document has a catalogue")
 	}
 }
 

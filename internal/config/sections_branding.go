@@ -43,8 +43,8 @@ var brandingOptions = []option{
 	{
 		key: "templates", sample: "/etc/keymaker/templates",
 		takes: text(func(d *draft) *string { return &d.config.Branding.Templates }, branded(func(b *templates.Branding, v string) { b.Templates = v })),
-		doc: "A folder of templates. A file in it, like consent.html, replaces the one of that name. " +
-			"All are read and tried at the start, and a broken one stops it. See branding.md.",
+		doc: "A folder of templates and texts. A file in it, like consent.html, replaces the one of that name; one like de.toml has texts of that language. " +
+			"All are read and tried at the start, and a broken one stops it. See branding.md and languages.md.",
 	},
 }
 
