@@ -7,10 +7,8 @@ import (
 	"strings"
 	plain "text/template"
 	"time"
-	"unicode"
 
 	"golang.org/x/text/language"
-	"golang.org/x/text/unicode/bidi"
 
 	"keymaker/templates/palette"
 )
@@ -131,8 +129,7 @@ func (r *Renderer) markup(tag language.Tag) (*template.Template, error) {
 func (r *Renderer) plain(tag language.Tag) (*plain.Template, error) {
 	from := r.sources[mailPlain]
 	functions := plain.FuncMap{
-		"isolate": func(s string) string { return isolate(tag, s) },
-		"say":     func(parts []part) string { return say(tag, parts) },
+		"say": func(parts []part) string { return say(tag, parts) },
 	}
 	for name, function := range r.functions(&stencil{lang: tag}) {
 		functions[name] = function
@@ -164,36 +161,4 @@ func (m Mail) facts() []Fact {
 func unlinked(name string) string {
 	const joiner = "\u2060"
 	return strings.NewReplacer(".", "."+joiner, ":", ":"+joiner, "/", "/"+joiner, "@", "@"+joiner).Replace(name)
-}
-
-// say is a message as text, with its values set apart.
-func say(tag language.Tag, parts []part) string {
-	var b strings.Builder
-	for _, p := range parts {
-		if p.Value {
-			b.WriteString(isolate(tag, p.Text))
-		} else {
-			b.WriteString(p.Text)
-		}
-	}
-	return b.String()
-}
-
-// isolate sets a value apart from the direction of the text around it, where the
-// two can differ: what bdi does in HTML.
-func isolate(tag language.Tag, value string) string {
-	const first, end = "\u2068", "\u2069" // FIRST STRONG ISOLATE, POP DIRECTIONAL ISOLATE
-	if direction(tag) == "ltr" && !strings.ContainsFunc(value, leftwards) {
-		return value
-	}
-	return first + value + end
-}
-
-// leftwards tells whether a letter is written from right to left.
-func leftwards(r rune) bool {
-	if r < unicode.MaxLatin1 {
-		return false
-	}
-	p, _ := bidi.LookupRune(r)
-	return p.Class() == bidi.R || p.Class() == bidi.AL
 }

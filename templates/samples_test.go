@@ -86,7 +86,7 @@ func words(n *html.Node) string {
 			text.WriteByte(' ')
 		}
 	}
-	return strings.Join(strings.Fields(text.String()), " ")
+	return strings.Join(strings.Fields(strings.NewReplacer("\u2068", "", "\u2069", "").Replace(text.String())), " ")
 }
 
 // body returns what a person reads of page in English.

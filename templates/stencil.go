@@ -66,8 +66,13 @@ func (r *Renderer) functions(s *stencil) template.FuncMap {
 		"parts": func(key string, values ...any) ([]part, error) {
 			return r.catalogue.parts(s.lang, key, values...)
 		},
+		// t is for titles, attributes and messages without values: in a paragraph,
+		// say sets the values apart.
 		"t": func(key string, values ...any) (string, error) {
-			return r.catalogue.text(s.lang, key, values...)
+			parts, err := r.catalogue.parts(s.lang, key, values...)
+			return say(s.lang, parts), err
 		},
+		"isolate": func(value string) string { return isolate(s.lang, value) },
+		"words":   func(parts []part) string { return say(s.lang, parts) },
 	}
 }

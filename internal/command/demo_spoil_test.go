@@ -168,8 +168,8 @@ var spoiledAuthorization = []spoiled{
 	{step: "consent", name: "C-60: the client's host is not named", spoil: consentSays("other.example", "demo.example")},
 	{step: "consent", name: "C-60: the account is not named", spoil: consentSays("@mallory:", "@alice:")},
 	{step: "consent", name: "C-60: the device is not named", spoil: func(_ *proxy, x *exchange) {
-		if before, after, found := strings.Cut(x.body, `class="code">`); x.is("/_complete") && found {
-			x.body = before + `class="code">OTHER` + after[3:]
+		if before, after, found := strings.Cut(x.body, `class="code" dir="ltr">`); x.is("/_complete") && found {
+			x.body = before + `class="code" dir="ltr">OTHER` + after[3:]
 		}
 	}},
 	{step: "consent", name: "approval does not lead back", spoil: func(_ *proxy, x *exchange) {
