@@ -48,7 +48,7 @@ func palettes(t *testing.T, r *Renderer) (light, dark map[string]string) {
 	_, body := r.Stylesheet()
 	light, dark = map[string]string{}, map[string]string{}
 	property := regexp.MustCompile(`--([a-z-]+): (#[0-9a-f]{6});`)
-	rule := regexp.MustCompile(`(@media \(prefers-color-scheme: dark\) \{\s*)?:root \{([^}]*)\}`)
+	rule := regexp.MustCompile(`(@media \(prefers-color-scheme: dark\) \{\s*)?\s:root \{([^}]*)\}`)
 	for _, found := range rule.FindAllStringSubmatch(string(body), -1) {
 		into := light
 		if found[1] != "" {

@@ -204,9 +204,17 @@ func (t *Tab) Problems() []string {
 // sideways.
 func (t *Tab) Check() {
 	t.t.Helper()
-	for _, what := range append(t.Problems(), Evaluate[[]string](t, overflowing)...) {
-		t.t.Errorf("at %s: %s", t.Location(), what)
+	for _, what := range append(t.Problems(), t.Overflow()) {
+		if what != "" {
+			t.t.Errorf("at %s: %s", t.Location(), what)
+		}
 	}
+}
+
+// Overflow says what makes the page scroll sideways; "" when it does not.
+func (t *Tab) Overflow() string {
+	t.t.Helper()
+	return strings.Join(Evaluate[[]string](t, overflowing), " ")
 }
 
 // overflowing names what is wider than the window.
@@ -222,6 +230,7 @@ type Look struct {
 	Width  int64  // of the window, CSS pixels
 	Scheme string // "light" or "dark"
 	Print  bool
+	Forced bool // in the colours of the person's system
 }
 
 // Looks are those in which every page must be fit to be seen.
@@ -234,13 +243,16 @@ var Looks = []Look{
 // Look changes how the page is looked at.
 func (t *Tab) Look(l Look) {
 	t.t.Helper()
-	media := ""
+	media, forced := "", "none"
 	if l.Print {
 		media = "print"
 	}
+	if l.Forced {
+		forced = "active"
+	}
 	call(t, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: l.Width, Height: windowHeight, DeviceScaleFactor: 1})
 	call(t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: media, Features: []*emulation.MediaFeature{
-		{Name: "prefers-color-scheme", Value: l.Scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+		{Name: "prefers-color-scheme", Value: l.Scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}, {Name: "forced-colors", Value: forced},
 	}})
 }
 
@@ -273,10 +285,12 @@ func (t *Tab) Mirror() {
 }
 
 // Shot writes a picture of the whole page: WebP, or PNG, by the ending of the
-// path.
+// path. Of a page that fits into the window it is that of the window: beyond it
+// Chromium looks from another place, and shifts what is set from right to left.
 func (t *Tab) Shot(path string) {
 	t.t.Helper()
-	quality, beyond := int64(shotQuality), true
+	quality := int64(shotQuality)
+	beyond := Evaluate[bool](t, `document.documentElement.scrollHeight > document.documentElement.clientHeight`)
 	params := page.CaptureScreenshotParams{Format: page.CaptureScreenshotFormatWebp, Quality: &quality, CaptureBeyondViewport: &beyond}
 	if filepath.Ext(path) == ".png" {
 		params.Format, params.Quality = page.CaptureScreenshotFormatPng, nil
