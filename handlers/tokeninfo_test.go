@@ -3,6 +3,7 @@ package handlers_test
 import (
 	"bytes"
 	"encoding/json"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,6 +61,20 @@ func TestTokenInfo(t *testing.T) {
 		{"a refresh token", func(e *harness.Env) string { return e.LogIn("alice", "DEVICE").Refresh }, "refresh_token", true, "", user, "openid"},
 		{"an access token of a legacy client", func(e *harness.Env) string { return e.LogInLegacy("alice", "DEVICE").Access }, "access_token", true, "", user, ""},
 		{"a refresh token of a legacy client", func(e *harness.Env) string { return e.LogInLegacy("alice", "DEVICE").Refresh }, "legacy_refresh_token", true, "", user, ""},
+		{"a token of a client's own, which is nobody's", func(e *harness.Env) string {
+			id, password := e.Register(acting(t, "client_secret_basic"))
+			return ownToken(e, id, password, "").Text("access_token")
+		}, "client_access_token", true, "", "", ""},
+		{"a token of a client's own that it has revoked", func(e *harness.Env) string {
+			id, password := e.Register(acting(t, "client_secret_basic"))
+			token := ownToken(e, id, password, "").Text("access_token")
+			expectStatus(e, e.Do("POST", revokePath, map[string]string{"Content-Type": form, "Authorization": basic(id, password)}, url.Values{"token": {token}}.Encode()), 200)
+			return token
+		}, "client_access_token", false, "never issued, or has been over for so long", "", ""},
+		{"a token of a client's own that was cut", func(e *harness.Env) string {
+			id, password := e.Register(acting(t, "client_secret_basic"))
+			return ownToken(e, id, password, "").Text("access_token")[:40]
+		}, "client_access_token", false, "cut or mistyped", "", ""},
 		{"a code", func(e *harness.Env) string {
 			id, _ := e.Register(harness.WebClient)
 			return approved(e, id, "openid "+harness.ScopeStable+"DEVICE").code
