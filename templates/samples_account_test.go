@@ -94,7 +94,14 @@ func accountSamples() map[string]Page {
 	all["deactivate"] = Deactivate{AccountFrame: sampleFrame(SectionHome), Ways: ways}
 	all["deactivate that is proved"] = Deactivate{AccountFrame: sampleFrame(SectionHome), Form: sampleForm, Proved: true}
 	for _, p := range places {
-		all["session "+p.Title()] = AccountSession{AccountFrame: frame, Form: sampleForm, Place: p}
+		name := "session " + p.Title()
+		switch {
+		case p.Title() == "":
+			name = "session without a name"
+		case p.DeviceID == "":
+			name = "session of a website, " + p.Title()
+		}
+		all[name] = AccountSession{AccountFrame: frame, Form: sampleForm, Place: p}
 	}
 	return all
 }

@@ -189,6 +189,7 @@ func samples() map[string]Page {
 		all["notice "+string(kind)] = Notice{Kind: kind}
 	}
 	all["notice with actions"] = Notice{Kind: NoticeDone, Actions: sampleActions}
+	all["error"] = ErrorPage{Reason: ReasonExpired, Actions: []Action{{Kind: ActionRestart, URL: "/restart"}}, Reference: "01JD3QH8Z0"}
 	for reason := range maps.Keys(statuses) {
 		all["error "+string(reason)] = ErrorPage{Reason: reason}
 		all["error "+string(reason)+" in full"] = ErrorPage{
