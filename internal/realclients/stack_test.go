@@ -2,71 +2,126 @@ package realclients_test
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
-	"keymaker/internal/secret"
+	"keymaker/internal/proxytest"
 	"keymaker/internal/synapsetest"
 )
 
 // stack is everything that an administrator runs: a proxy before Keymaker and
-// Synapse, and an identity provider.
+// Synapse, and an identity provider. Each is configured by what Keymaker prints.
 type stack struct {
-	t        *testing.T
-	keymaker *keymaker
-	synapse  *synapsetest.Synapse
-	direct   string // where Keymaker itself answers
+	t         *testing.T
+	keymaker  *keymaker
+	synapse   *synapsetest.Synapse
+	direct    string // where Keymaker itself answers
+	stopProxy func()
 }
 
-// newStack starts it, until the test ends.
+// newStack starts it without a proxy, until the test ends.
 func newStack(t *testing.T, binary string) *stack {
 	t.Helper()
 	public, own, homeserver, idp := freePort(t), freePort(t), freePort(t), freePort(t)
-	s := &stack{t: t, direct: loopback(own)}
+	s := &stack{t: t, direct: loopback(own), stopProxy: func() {}}
 	s.keymaker = &keymaker{url: loopback(public), binary: binary, log: &output{}}
-	shared := secret.Token()
-	const clientID = "keymaker"
-	clientSecret := secret.Token()
-	issuer := startIDP(t, idp, clientID, clientSecret, s.keymaker.url+"/_matrix/client/unstable/login/sso/callback/"+clientID)
-	s.keymaker.config = filepath.Join(t.TempDir(), "keymaker.toml")
-	text := fmt.Sprintf(`[global]
-server_name = %q
-port = %d
-[global.well_known]
-client = %q
-[global.homeserver]
-kind = "synapse"
-endpoint = %q
-secret = %q
-[[global.identity_provider]]
-brand = "keycloak"
-client_id = %q
-client_secret = %q
-issuer_url = %q
-`, serverName, own, s.keymaker.url, loopback(homeserver), shared, clientID, clientSecret, issuer)
-	if err := os.WriteFile(s.keymaker.config, []byte(text), 0o600); err != nil {
+	folder := t.TempDir()
+	s.keymaker.config = filepath.Join(folder, "keymaker.toml")
+	lines := s.init(folder, loopback(homeserver), loopback(idp))
+	// Another port than 8080 is all that is changed of what was printed.
+	replace(t, s.keymaker.config, "[global]\n", fmt.Sprintf("[global]\nport = %d\n", own))
+	lines = strings.ReplaceAll(lines, ":8080/", fmt.Sprintf(":%d/", own))
+	clientSecret, err := os.ReadFile(filepath.Join(folder, "keycloak_client_secret"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	startProxy(t, public, own, homeserver)
+	startIDP(t, idp, "keymaker", strings.TrimSpace(string(clientSecret)), s.keymaker.url+"/_matrix/client/unstable/login/sso/callback/keymaker")
 	s.keymaker.start(t, s.direct)
 	t.Cleanup(func() { s.keymaker.stop(t) })
 	s.synapse = synapsetest.Start(t, synapsetest.Options{
 		ServerName: serverName, Port: homeserver, PublicURL: s.keymaker.url,
-		Endpoint: s.direct, Secret: secret.Text(shared),
-		Config: "experimental_features:\n  msc4108_enabled: true\n",
+		Config: lines + "experimental_features:\n  msc4108_enabled: true\n",
 	})
 	return s
+}
+
+// init writes a configuration, and returns the lines for homeserver.yaml.
+func (s *stack) init(folder, homeserver, issuer string) string {
+	s.t.Helper()
+	said := s.run("init", "--dir", folder, "--homeserver", homeserver, "--issuer", s.keymaker.url, "--provider", "Keycloak="+issuer, "--server-name", serverName)
+	_, lines, found := strings.Cut(said, "\nmatrix_authentication_service:\n")
+	lines, _, ended := strings.Cut(lines, "\n\n")
+	if !found || !ended {
+		s.t.Fatalf("init prints no lines for homeserver.yaml:\n%s", said)
+	}
+	return "matrix_authentication_service:\n" + lines + "\n"
+}
+
+// behind puts another proxy before it, or the first one.
+func (s *stack) behind(proxy string) {
+	s.t.Helper()
+	s.stopProxy()
+	address := strings.TrimPrefix(s.keymaker.url, "http://")
+	s.stopProxy = proxytest.Start(s.t, proxy, s.run("snippet", proxy, "--config", s.keymaker.config), address)
+}
+
+// run runs a command of the program, which must succeed, and returns what it
+// prints.
+func (s *stack) run(args ...string) string {
+	s.t.Helper()
+	cmd := exec.CommandContext(s.t.Context(), s.keymaker.binary, args...)
+	cmd.Env = []string{"HOME=" + s.t.TempDir()}
+	said := &output{}
+	cmd.Stderr = said
+	printed, err := cmd.Output()
+	if err != nil {
+		s.t.Fatalf("keymaker %s: %v\n%s%s", args[0], err, printed, said)
+	}
+	return string(printed)
+}
+
+// examine wants doctor to find nothing wrong, but that the server name is a host
+// of the internet, which knows nothing of this server.
+func (s *stack) examine(t *testing.T) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), s.keymaker.binary, "doctor", "--json", "--config", s.keymaker.config)
+	cmd.Env = []string{"HOME=" + t.TempDir()}
+	said, _ := cmd.Output() // its status says that something failed
+	var checks []struct{ Check, State, Saw string }
+	if err := json.Unmarshal(said, &checks); err != nil {
+		t.Fatalf("doctor: %v: %s", err, said)
+	}
+	good := 0
+	for _, c := range checks {
+		switch {
+		case c.State == "ok":
+			good++
+		case c.State != "skipped" && c.Check != "client.wellknown":
+			t.Errorf("doctor: %s: %s: %s", c.Check, c.State, c.Saw)
+		}
+	}
+	if good < 20 {
+		t.Errorf("doctor: %d checks are ok:\n%s", good, said)
+	}
+}
+
+// replace changes a part of a file.
+func replace(t *testing.T, file, before, after string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = os.WriteFile(file, []byte(strings.Replace(string(text), before, after, 1)), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func loopback(port int) string { return fmt.Sprintf("http://127.0.0.1:%d", port) }
@@ -92,9 +147,8 @@ func (s *stack) serveMachine(w http.ResponseWriter, r *http.Request) {
 	act(s)
 }
 
-// startIDP runs an identity provider that other people wrote, and returns its
-// issuer.
-func startIDP(t *testing.T, port int, clientID, clientSecret, redirectURI string) string {
+// startIDP runs an identity provider that other people wrote.
+func startIDP(t *testing.T, port int, clientID, clientSecret, redirectURI string) {
 	t.Helper()
 	folder := filepath.Join(repository, "testdata", "idp")
 	if _, err := os.Stat(filepath.Join(folder, "node_modules")); err != nil {
@@ -121,53 +175,7 @@ func startIDP(t *testing.T, port int, clientID, clientSecret, redirectURI string
 		_ = stdin.Close()
 		_ = cmd.Wait()
 	})
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
+	if _, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
 		t.Fatalf("the identity provider says nothing: %v\n%s", err, log)
-	}
-	return strings.TrimSpace(line)
-}
-
-// homeserverPaths are Synapse's, but for those that a homeserver leaves to its
-// authorization server.
-var (
-	homeserverPaths = regexp.MustCompile(`^/_(matrix|synapse)/`)
-	ownPaths        = regexp.MustCompile(`^/_matrix/client/[^/]+/(login|logout|refresh|auth_metadata|auth_issuer|org\.matrix\.msc2965/[^/]+)(/|$)`)
-)
-
-// startProxy stands before Keymaker and Synapse until the test ends.
-func startProxy(t *testing.T, port, own, homeserver int) {
-	t.Helper()
-	keymaker, synapse := proxyTo(t, own), proxyTo(t, homeserver)
-	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if homeserverPaths.MatchString(r.URL.Path) && !ownPaths.MatchString(r.URL.Path) {
-			synapse.ServeHTTP(w, r)
-			return
-		}
-		keymaker.ServeHTTP(w, r)
-	}))
-	_ = server.Listener.Close() // it is on another port
-	server.Listener = listener
-	server.Start()
-	t.Cleanup(server.Close)
-}
-
-func proxyTo(t *testing.T, port int) http.Handler {
-	t.Helper()
-	to, err := url.Parse(loopback(port))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(to)
-			r.SetXForwarded()
-			r.Out.Host = r.In.Host
-		},
-		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	}
 }

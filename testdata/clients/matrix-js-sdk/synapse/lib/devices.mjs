@@ -89,9 +89,9 @@ export function until(emitter, name, found) {
   });
 }
 
-/** Waits until work does not throw any more. */
+/** Waits until work does not throw any more: what a killed server was at belongs to it for a minute. */
 export async function eventually(work) {
-  const deadline = Date.now() + patience;
+  const deadline = Date.now() + 2 * patience;
   for (;;) {
     try {
       return await work();
