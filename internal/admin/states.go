@@ -39,6 +39,26 @@ func stateChange(operationName string, change func(*store.Store, context.Context
 	})
 }
 
+// DevicesSynced is a user whose devices the homeserver is told of.
+type DevicesSynced struct {
+	UserID string `json:"user_id"`
+}
+
+// SyncDevices has a homeserver that is another program told of all devices of a
+// user, whatever it knows of them.
+var SyncDevices = operation("sync-devices", (*Service).syncDevices)
+
+func (s *Service) syncDevices(ctx context.Context, name string) (DevicesSynced, error) {
+	localpart, err := s.localpart(name)
+	if err != nil {
+		return DevicesSynced{}, err
+	}
+	if !s.Config.Homeserver.Remote() {
+		return DevicesSynced{}, refused("the homeserver is this server: nobody else knows of devices")
+	}
+	return DevicesSynced{UserID: s.Store.UserID(localpart)}, s.knownUser(localpart, s.Store.SyncDevices(ctx, localpart))
+}
+
 // SessionsEnded says how many sessions of a user were ended.
 type SessionsEnded struct {
 	UserID string `json:"user_id"`

@@ -18,6 +18,7 @@ type AdminUserCommand struct {
 	Reactivate  AdminUserReactivateCommand  `cmd:"" help:"Open a closed account again. Its sessions and devices do not come back."`
 	EndSessions AdminUserEndSessionsCommand `cmd:"" name:"end-sessions" help:"Log a user out everywhere. They can log in again."`
 
+	SyncDevices    AdminUserSyncDevicesCommand    `cmd:"" name:"sync-devices" help:"Have Synapse told of all devices of a user, where its list has become another one."`
 	AllowReset     AdminUserAllowResetCommand     `cmd:"" name:"allow-reset" help:"Let a device replace the encryption keys of its user once, within ten minutes, for a person who cannot approve it."`
 	Unlink         AdminUserUnlinkCommand         `cmd:"" help:"Take one linked identity from a user. Their sessions go on."`
 	SetDisplayName AdminUserSetDisplayNameCommand `cmd:"" name:"set-displayname" help:"Change the name by which others know a user."`
@@ -67,6 +68,10 @@ type (
 
 		Name string `arg:"" help:"What others see. An empty one removes it."`
 	}
+	// AdminUserSyncDevicesCommand has the homeserver told of an account's devices.
+	AdminUserSyncDevicesCommand struct {
+		account `embed:""`
+	}
 	// AdminUserEndSessionsCommand ends the sessions of an account.
 	AdminUserEndSessionsCommand struct {
 		confirmed `embed:""`
@@ -113,6 +118,17 @@ func (c *AdminUserEndSessionsCommand) Run(ctx context.Context, streams *Streams,
 			return err
 		}
 		return a.answer(ended, fmt.Sprintf("%s is logged out everywhere: sessions ended: %d.\n", admin.Printable(ended.UserID), ended.Ended))
+	})
+}
+
+// Run implements the command.
+func (c *AdminUserSyncDevicesCommand) Run(ctx context.Context, streams *Streams, parent *AdminCommand) error {
+	return parent.run(ctx, streams, func(a *administration) error {
+		synced, err := admin.SyncDevices.On(ctx, a.on, c.User)
+		if err != nil {
+			return err
+		}
+		return a.answer(synced, fmt.Sprintf("Synapse is told which devices %s has, as soon as the server runs and Synapse answers: keymaker admin jobs list.\n", admin.Printable(synced.UserID)))
 	})
 }
 

@@ -142,6 +142,9 @@ func TestEveryCommandInTheDocumentsWorks(t *testing.T) {
 				if strings.HasPrefix(line, "./keymaker admin mail ") {
 					write(t, "keymaker.toml", mailConfiguration(mailtest.Start(t)))
 				}
+				if strings.Contains(line, " sync-devices ") {
+					write(t, "keymaker.toml", readme+"\n[global.homeserver]\nkind = \"synapse\"\nendpoint = \"http://localhost:8008\"\nsecret = \"s\"\n")
+				}
 				if strings.HasPrefix(line, "./keymaker init ") {
 					t.Chdir(t.TempDir()) // where nothing is yet
 					write(t, "homeserver.yaml", "server_name: example.com\n")

@@ -2,9 +2,11 @@ package realclients_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -12,7 +14,10 @@ import (
 	"strings"
 	"testing"
 
+	"keymaker/internal/clock"
+	"keymaker/internal/provisioning"
 	"keymaker/internal/proxytest"
+	"keymaker/internal/secret"
 	"keymaker/internal/synapsetest"
 )
 
@@ -139,12 +144,33 @@ var machineActions = map[string]func(*stack){
 // serveMachine does what a script asks for.
 func (s *stack) serveMachine(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
+	if user, ok := strings.CutPrefix(string(body), "meddle with "); ok {
+		s.meddle(r.Context(), user)
+		return
+	}
 	act := machineActions[string(body)]
 	if err != nil || act == nil {
 		http.Error(w, fmt.Sprintf("%q is unknown", body), http.StatusBadRequest)
 		return
 	}
 	act(s)
+}
+
+// meddle gives a user other devices on the homeserver, behind Keymaker's back.
+func (s *stack) meddle(ctx context.Context, user string) {
+	shared, err := os.ReadFile(filepath.Join(filepath.Dir(s.keymaker.config), "homeserver_secret"))
+	if err != nil {
+		s.t.Error(err)
+		return
+	}
+	api, err := provisioning.New(provisioning.Options{Endpoint: s.synapse.URL, Secret: secret.Text(strings.TrimSpace(string(shared))),
+		Clock: clock.System{}, Logger: slog.New(slog.DiscardHandler)})
+	if err == nil {
+		err = api.SyncDevices(ctx, user, []string{"STRANGER"})
+	}
+	if err != nil {
+		s.t.Error(err)
+	}
 }
 
 // startIDP runs an identity provider that other people wrote.

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 
 import { createClient } from "matrix-js-sdk";
 
-import { administer, person, run, server, step } from "../../harness.mjs";
+import { administer, machine, person, run, server, step } from "../../harness.mjs";
 import { clientId, devices, eventually, expectRefused, logIn, metadata, redirectUri, userId } from "./lib/devices.mjs";
 
 const user = `carol-${run}`;
@@ -73,6 +73,13 @@ await step("an application of the old kind logs in by m.login.sso, and out", asy
   await client.logout(true);
   await expectRefused(client);
   assert.equal((await devices(second))[login.device_id], undefined);
+});
+
+await step("devices that the homeserver has lost are back, and those that it made up are gone, once it is told", async () => {
+  await machine(`meddle with ${user}`);
+  await expectRefused(second);
+  await administer("admin", "user", "sync-devices", user);
+  await eventually(async () => assert.deepEqual(Object.keys(await devices(second)), [second.getDeviceId()]));
 });
 
 await step("an administrator who logs somebody out takes their devices away", async () => {
