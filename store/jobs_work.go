@@ -66,6 +66,13 @@ func (s *Store) KeepJob(ctx context.Context, j Job, lease time.Duration) error {
 		Update("lease_ends_at", s.clock.Now().Add(lease).UnixMilli()), ErrConflict)
 }
 
+// freeJobs ends every lease: those who hold them were servers, and there is none
+// beside the one that starts.
+func (s *Store) freeJobs(ctx context.Context) error {
+	err := s.write(ctx).Model(&jobRow{}).Where("state = ? AND lease_ends_at IS NOT NULL", JobWaiting).Updates(map[string]any{"lease_owner": nil, "lease_ends_at": nil}).Error
+	return fault("free the jobs of servers that are gone", err)
+}
+
 // ReturnJob undoes TakeJob: the attempt was cut short by the end of the process.
 func (s *Store) ReturnJob(ctx context.Context, j Job) error {
 	return s.settleJob(ctx, j, map[string]any{"attempts": j.Attempts - 1})

@@ -81,6 +81,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err == nil {
 		err = s.migrate(ctx)
 	}
+	if err == nil && o.Exclusive && !s.postgres {
+		err = s.freeJobs(ctx)
+	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

@@ -23,12 +23,12 @@ var Proxies = []string{"nginx", "caddy", "haproxy"}
 //go:embed templates/*.tmpl
 var files embed.FS
 
-var templates = template.Must(template.New("").Funcs(template.FuncMap{"paths": func() string { return paths }, "mib": func(n int) int { return n << 20 }}).ParseFS(files, "templates/*.tmpl"))
+var templates = template.Must(template.New("").Funcs(template.FuncMap{"paths": func() string { return Paths }, "mib": func(n int) int { return n << 20 }}).ParseFS(files, "templates/*.tmpl"))
 
-// paths are those of this server where a homeserver has all others: signing in
+// Paths are those of this server where a homeserver has all others: signing in
 // and out as clients did before OAuth, discovery, and the OAuth server. What
 // Synapse asks about a token it asks directly, so that is not among them.
-const paths = `^/(_matrix/client/(r0|v[0-9]+|unstable)/(login|logout|refresh)(/|$)` +
+const Paths = `^/(_matrix/client/(r0|v[0-9]+|unstable)/(login|logout|refresh)(/|$)` +
 	`|_matrix/client/(v1|unstable/org\.matrix\.msc2965)/auth_(metadata|issuer)$` +
 	`|\.well-known/(matrix/client|openid-configuration|oauth-authorization-server|webfinger|change-password)$` +
 	`|_tuwunel/)`
