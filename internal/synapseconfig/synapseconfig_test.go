@@ -117,6 +117,7 @@ const delegating = `server_name: example.com
 report_stats: false
 signing_key_path: signing.key
 macaroon_secret_key: x
+database: {name: sqlite3, args: {database: ":memory:"}}
 matrix_authentication_service: {enabled: true, endpoint: "http://localhost:8080/", secret: x}
 `
 

@@ -50,9 +50,10 @@ await step("the homeserver is away in a reset: it is done once it is back", asyn
   await second.initRustCrypto({ useIndexedDB: false });
   await machine("stop synapse");
   const url = `${metadata.account_management_uri}?action=org.matrix.cross_signing_reset`;
-  const page = await person({ url, user, decision: "look", browser: "grace" });
+  const page = await person({ url, user, decision: "look", browser: user });
   const device = page.links.find((link) => link.includes(second.getDeviceId()));
-  await person({ url: device ?? url, user, browser: "grace" });
+  const end = await person({ url: device ?? url, user, browser: user });
+  assert.ok(end.asked, `the person ended at ${end.url}: ${end.text}`);
   await machine("kill keymaker");
   await machine("start keymaker");
   await machine("start synapse");
