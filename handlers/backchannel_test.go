@@ -433,15 +433,21 @@ func TestBackchannelLogoutAcrossACrash(t *testing.T) {
 			}
 			expectRevoked(t, e.Form(revokePath, url.Values{"token": {committed.Access}}))
 			e.Restart()
-			runJobs(e, 1)
-			e.Clock.Advance(jobs.Lease)
-			runJobs(e, 1)
+			want := []string{sid(t, taken.IDToken), sid(t, committed.IDToken)}
+			if d.Name == "postgres" { // where another server may still be at the one that was taken
+				runJobs(e, 1)
+				e.Clock.Advance(jobs.Lease)
+				runJobs(e, 1)
+				slices.Reverse(want)
+			} else {
+				runJobs(e, 2)
+			}
 			var sids []string
 			for _, token := range rp.tokens() {
 				s, _ := claimsOf(t, token)["sid"].(string)
 				sids = append(sids, s)
 			}
-			if want := []string{sid(t, committed.IDToken), sid(t, taken.IDToken)}; !slices.Equal(sids, want) {
+			if !slices.Equal(sids, want) {
 				t.Errorf("told %v, want %v", sids, want)
 			}
 		})
