@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"keymaker/internal/clock"
 	"keymaker/internal/config"
 	"keymaker/internal/doctor"
 	"keymaker/internal/secret"
@@ -137,6 +138,8 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.options = doctor.Options{
+		// It stands still: what is measured does not depend on how long a test takes.
+		Clock:  clock.NewManual(time.Now().Truncate(time.Second)),
 		Config: w.config, HTTPClient: public.Client(),
 		Open:       func(context.Context) (doctor.Database, error) { return &w.db, w.db.open },
 		LookupHost: func(context.Context, string) ([]string, error) { return []string{"192.0.2.1"}, nil },
@@ -216,8 +219,8 @@ func TestEachCheckFindsWhatItLooksFor(t *testing.T) {
 		}, "secret.from_homeserver", "Failed to introspect token"},
 		{"a Synapse that asks nobody", func(w *world) { w.synapse["GET /_matrix/client/v3/account/whoami"] = matrix(200, "") }, "secret.from_homeserver", "200 OK"},
 		{"a Synapse that asks another server", func(w *world) { w.synapse["GET /_matrix/client/v1/auth_metadata"] = other }, "homeserver.issuer", "https://other.example"},
-		{"a Synapse whose clock is wrong", func(w *world) { w.synapse["GET /_matrix/client/versions"] = late(time.Hour) }, "clock", "1h0m"},
-		{"a provider whose clock is wrong", func(w *world) { w.provider["GET /"] = late(-2 * time.Minute) }, "clock", "2m0"},
+		{"a Synapse whose clock is wrong", func(w *world) { w.synapse["GET /_matrix/client/versions"] = w.late(time.Hour) }, "clock", "1h0m"},
+		{"a provider whose clock is wrong", func(w *world) { w.provider["GET /"] = w.late(-2 * time.Minute) }, "clock", "2m0"},
 		{"a provider that is not there", func(w *world) { w.provider["GET /.well-known/openid-configuration"] = gone }, "provider.discovery", "404"},
 		{"a provider with another issuer", func(w *world) { w.provider["GET /.well-known/openid-configuration"] = other }, "provider.discovery", "https://other.example"},
 		{"a provider without keys", func(w *world) { w.provider["GET /keys"] = object(200, `{"keys":[]}`) }, "provider.keys", "without a key"},
@@ -257,11 +260,11 @@ func TestEachCheckFindsWhatItLooksFor(t *testing.T) {
 	}
 }
 
-// late is an answer whose clock is that far ahead.
-func late(by time.Duration) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Date", time.Now().Add(by).UTC().Format(http.TimeFormat))
-		object(200, `{"versions":["v1.11"]}`)(w, r)
+// late is an answer whose clock is that far ahead of the doctor's.
+func (w *world) late(by time.Duration) http.HandlerFunc {
+	return func(rw http.ResponseWriter, r *http.Request) {
+		rw.Header().Set("Date", w.options.Clock.Now().Add(by).UTC().Format(http.TimeFormat))
+		object(200, `{"versions":["v1.11"]}`)(rw, r)
 	}
 }
 
