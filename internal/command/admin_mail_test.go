@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"keymaker/internal/mail/mailtest"
+	"keymaker/internal/porttest"
 )
 
 // mailConfiguration has a mail server on this machine.
@@ -25,7 +26,7 @@ func TestAdminMailTest(t *testing.T) {
 		{"an address that is none", "bob", "", nil, 2, "bob is no address that 127.0.0.1:"},
 		{"an address with an end of a line", "bob@example.org\nx", "", nil, 2, `"bob@example.org\nx" is no address`},
 		{"a name that nobody knows", "bob@example.org", "KEYMAKER_GLOBAL__SMTP__HOST=mail.invalid KEYMAKER_GLOBAL__SMTP__SECURITY=tls", nil, 1, "It failed at the step look up: "},
-		{"a server that is not there", "bob@example.org", fmt.Sprintf("KEYMAKER_GLOBAL__SMTP__PORT=%d", freePort(t)), nil, 1, "It failed at the step connect: dial tcp 127.0.0.1:"},
+		{"a server that is not there", "bob@example.org", fmt.Sprintf("KEYMAKER_GLOBAL__SMTP__PORT=%d", porttest.Free(t)), nil, 1, "It failed at the step connect: dial tcp 127.0.0.1:"},
 		{"no encryption", "bob@example.org", "KEYMAKER_GLOBAL__SMTP__SECURITY=starttls", func(o *mailtest.Options) { o.NoTLS = true }, 1, "It failed at the step TLS: the mail server offers no STARTTLS"},
 		{"a certificate that nobody knows", "bob@example.org", "KEYMAKER_GLOBAL__SMTP__SECURITY=starttls", nil, 1, "It failed at the step TLS: tls: failed to verify certificate"},
 		{"a wrong password", "bob@example.org", "KEYMAKER_GLOBAL__SMTP__USERNAME=keymaker KEYMAKER_GLOBAL__SMTP__PASSWORD=wrong", func(o *mailtest.Options) { o.Mechanisms = []string{"PLAIN"} }, 1,

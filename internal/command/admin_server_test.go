@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"keymaker/internal/command"
+	"keymaker/internal/porttest"
 )
 
 // besideServer runs the rest of a test in the folder of inQueryFolder, beside a
@@ -39,7 +40,7 @@ func besideServer(t *testing.T) {
 	var out, errs watched
 	ended := make(chan int, 1)
 	go func() {
-		env := []string{fmt.Sprintf("KEYMAKER_GLOBAL__PORT=%d", freePort(t))}
+		env := []string{fmt.Sprintf("KEYMAKER_GLOBAL__PORT=%d", porttest.Free(t))}
 		ended <- command.Main([]string{"serve"}, &command.Streams{Out: &out, Err: &errs, Env: env})
 	}()
 	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(errs.String(), "listening to administrators"); time.Sleep(10 * time.Millisecond) {

@@ -14,6 +14,7 @@ import (
 	"keymaker/internal/command"
 	"keymaker/internal/demoidp/demoidptest"
 	"keymaker/internal/harness"
+	"keymaker/internal/porttest"
 )
 
 // serveVariable makes this test binary a server with the configuration that it
@@ -36,7 +37,7 @@ type process struct {
 
 func startProcess(t *testing.T) *process {
 	t.Helper()
-	origin := fmt.Sprintf("http://127.0.0.1:%d", freePort(t))
+	origin := fmt.Sprintf("http://127.0.0.1:%d", porttest.Free(t))
 	p := &process{Env: &harness.Env{T: t, URL: origin, Issuer: origin}, config: filepath.Join(t.TempDir(), "keymaker.toml")}
 	p.IDP = demoidptest.Start(t, func(o *demoidptest.Options) {
 		o.RedirectURIs = []string{origin + "/_matrix/client/unstable/login/sso/callback/" + o.ClientID}

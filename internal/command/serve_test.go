@@ -2,7 +2,6 @@ package command_test
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"keymaker/internal/command"
+	"keymaker/internal/porttest"
 )
 
 // repository is the folder of the module.
@@ -21,7 +21,7 @@ var repository, _ = filepath.Abs("../..")
 // port, until it answers; then it is told to stop, and must end in order.
 func serve(t *testing.T) {
 	t.Helper()
-	port := freePort(t)
+	port := porttest.Free(t)
 	var out, errs watched
 	ended := make(chan int, 1)
 	go func() {
@@ -56,20 +56,6 @@ func serve(t *testing.T) {
 	if !strings.Contains(errs.String(), "stopped") {
 		t.Errorf("the log does not say that the server stopped:\n%s", errs.String())
 	}
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	address, ok := l.Addr().(*net.TCPAddr)
-	if !ok {
-		t.Fatal("no TCP address")
-	}
-	return address.Port
 }
 
 func TestServeEndsInOrderOnSIGTERM(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -13,6 +12,7 @@ import (
 	"testing"
 
 	"keymaker/internal/config"
+	"keymaker/internal/porttest"
 	"keymaker/internal/proxyconf"
 	"keymaker/internal/proxytest"
 )
@@ -34,28 +34,14 @@ func TestRealProxiesTakeTheirConfigurations(t *testing.T) {
 		return
 	}
 	for name, c := range map[string]*config.Config{
-		"synapse":  configuration(t, "example.com", fmt.Sprintf("https://matrix.example.com:%d", freePort(t)), "8080", "http://localhost:8008"),
-		"far":      configuration(t, "matrix.example.com", fmt.Sprintf("https://matrix.example.com:%d", freePort(t)), "8080", "https://localhost:8448"),
-		"embedded": configuration(t, "example.com", fmt.Sprintf("https://example.com:%d", freePort(t)), "8080", ""),
+		"synapse":  configuration(t, "example.com", fmt.Sprintf("https://matrix.example.com:%d", porttest.Free(t)), "8080", "http://localhost:8008"),
+		"far":      configuration(t, "matrix.example.com", fmt.Sprintf("https://matrix.example.com:%d", porttest.Free(t)), "8080", "https://localhost:8448"),
+		"embedded": configuration(t, "example.com", fmt.Sprintf("https://example.com:%d", porttest.Free(t)), "8080", ""),
 	} {
 		for _, proxy := range proxyconf.Proxies {
 			t.Run(proxy+" "+name, func(t *testing.T) { proxytest.Check(t, proxy, part(t, proxy, c)) })
 		}
 	}
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	address, is := l.Addr().(*net.TCPAddr)
-	if !is {
-		t.Fatal("no TCP address")
-	}
-	return address.Port
 }
 
 // behind is a server that says who it is, and what has come to it.
@@ -109,7 +95,7 @@ func TestRealProxiesSendRequestsWhereTheyBelong(t *testing.T) {
 	}
 	for _, proxy := range proxyconf.Proxies {
 		t.Run(proxy, func(t *testing.T) {
-			address := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+			address := fmt.Sprintf("127.0.0.1:%d", porttest.Free(t))
 			c := configuration(t, "localhost", "http://"+address, u.Port(), synapse.URL)
 			proxytest.Start(t, proxy, part(t, proxy, c), address)
 			for _, tt := range tests {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,6 +18,7 @@ import (
 
 	"keymaker/internal/chromiumtest"
 	"keymaker/internal/demoidp/demoidptest"
+	"keymaker/internal/porttest"
 	"keymaker/internal/realclients"
 )
 
@@ -130,7 +130,7 @@ func build(t *testing.T) string {
 // identity provider of each of the names, or one that needs none.
 func serve(t *testing.T, binary, folder string, names ...string) *keymaker {
 	t.Helper()
-	port := freePort(t)
+	port := porttest.Free(t)
 	k := &keymaker{url: fmt.Sprintf("http://127.0.0.1:%d", port), binary: binary, log: &output{}}
 	k.configure(t, port, folder, names)
 	k.start(t, k.url)
@@ -215,20 +215,6 @@ func ready(server string) bool {
 	}
 	_ = response.Body.Close()
 	return response.StatusCode == http.StatusOK
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	address, ok := l.Addr().(*net.TCPAddr)
-	if !ok {
-		t.Fatal("no TCP address")
-	}
-	return address.Port
 }
 
 // output is what a process says, while it speaks.

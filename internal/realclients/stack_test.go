@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"keymaker/internal/clock"
+	"keymaker/internal/porttest"
 	"keymaker/internal/provisioning"
 	"keymaker/internal/proxytest"
 	"keymaker/internal/secret"
@@ -34,7 +35,7 @@ type stack struct {
 // newStack starts it without a proxy, until the test ends.
 func newStack(t *testing.T, binary string) *stack {
 	t.Helper()
-	public, own, homeserver, idp := freePort(t), freePort(t), freePort(t), freePort(t)
+	public, own, homeserver, idp := porttest.Free(t), porttest.Free(t), porttest.Free(t), porttest.Free(t)
 	s := &stack{t: t, direct: loopback(own), stopProxy: func() {}}
 	s.keymaker = &keymaker{url: loopback(public), binary: binary, log: &output{}}
 	folder := t.TempDir()

@@ -9,7 +9,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"keymaker/internal/porttest"
 	"keymaker/internal/secret"
 )
 
@@ -84,7 +84,7 @@ func Start(t testing.TB, o Options) *Synapse {
 	folder := t.TempDir()
 	s := &Synapse{t: t, ServerName: o.ServerName, folder: folder, Log: filepath.Join(folder, "homeserver.log")}
 	if o.Port == 0 {
-		o.Port = freePort(t)
+		o.Port = porttest.Free(t)
 	}
 	s.URL = fmt.Sprintf("http://127.0.0.1:%d", o.Port)
 	if o.PublicURL == "" {
@@ -183,25 +183,6 @@ func (s *Synapse) lastWords() string {
 		fmt.Fprintf(&text, "%s:\n%s\n", name, content[max(0, len(content)-20000):])
 	}
 	return text.String()
-}
-
-// freePort is one that nobody listens on. Somebody may before Synapse does.
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatalf("find a port: %v", err)
-	}
-	defer func() { _ = l.Close() }()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatalf("find a port: %v", err)
-	}
-	var n int
-	if _, err := fmt.Sscan(port, &n); err != nil {
-		t.Fatalf("find a port: %v", err)
-	}
-	return n
 }
 
 // process is a running Python.
