@@ -5,14 +5,7 @@ import assert from "node:assert/strict";
 import { createClient, OAuth2 } from "matrix-js-sdk";
 
 import { person, server, serverName, step } from "../harness.mjs";
-
-// The SDK leaves a timer of a minute behind each request of its crypto, which
-// would keep Node.js waiting for the last one.
-const { setTimeout } = globalThis;
-globalThis.setTimeout = (work, milliseconds, ...more) => {
-  const timer = setTimeout(work, milliseconds, ...more);
-  return milliseconds >= 60_000 ? timer.unref() : timer;
-};
+import { asked, setUp } from "./lib/crypto.mjs";
 
 const redirectUri = "https://app.example.com/callback";
 const userId = `@alice:${serverName}`;
@@ -46,10 +39,6 @@ async function published(client) {
   };
 }
 
-/** Makes new cross-signing keys, and uploads them with the answer of approve. */
-const setUp = (client, approve) =>
-  client.getCrypto().bootstrapCrossSigning({ setupNewCrossSigning: true, authUploadDeviceSigningKeys: approve });
-
 /** Wants a device to be signed by its owner, as the SDK sees it. */
 async function expectSigned(client, deviceId) {
   await client.getCrypto().getUserDeviceInfo([userId], true);
@@ -74,16 +63,6 @@ const second = await step("log in on a second device, which finds the keys of th
   assert.equal((await published(client)).master, before.master);
   return client;
 });
-
-/** Sends a request that wants an approval, and returns what it is asked. */
-async function asked(makeRequest, auth) {
-  const refused = await makeRequest(auth).then(
-    () => assert.fail("the keys were replaced"),
-    (error) => error,
-  );
-  assert.equal(refused.httpStatus, 401, `${refused}`);
-  return refused.data;
-}
 
 await step("a reset without an approval changes nothing", async () => {
   await assert.rejects(setUp(second, (makeRequest) => makeRequest(null)), { httpStatus: 401 });

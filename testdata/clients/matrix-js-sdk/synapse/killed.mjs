@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 
 import { machine, person, run, step } from "../../harness.mjs";
-import { ask, devices, eventually, expectRefused, logIn, metadata, redeem, setUp, userId } from "./lib/devices.mjs";
+import { setUp } from "../lib/crypto.mjs";
+import { ask, devices, eventually, expectRefused, logIn, metadata, redeem, userId } from "./lib/devices.mjs";
 
 const watch = await logIn(`frank-${run}`);
 

@@ -5,7 +5,8 @@ import assert from "node:assert/strict";
 import { EventType, Preset, RoomMemberEvent, Visibility } from "matrix-js-sdk";
 
 import { run, step } from "../../harness.mjs";
-import { eventually, logIn, read, setUp, start, until, userId } from "./lib/devices.mjs";
+import { setUp } from "../lib/crypto.mjs";
+import { eventually, logIn, read, start, until, userId } from "./lib/devices.mjs";
 import { signInByQRCode } from "./lib/qr.mjs";
 
 const [alice, bob] = [`alice-${run}`, `bob-${run}`];

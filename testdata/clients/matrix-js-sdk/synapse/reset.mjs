@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 
 import { person, run, step } from "../../harness.mjs";
-import { logIn, setUp, start, userId } from "./lib/devices.mjs";
+import { asked, setUp } from "../lib/crypto.mjs";
+import { logIn, start, userId } from "./lib/devices.mjs";
 
 const user = `erin-${run}`;
 
@@ -18,16 +19,6 @@ const second = await start(await logIn(user));
 async function master() {
   const answer = await first.downloadKeysForUsers([userId(user)]);
   return Object.values(answer.master_keys[userId(user)].keys)[0];
-}
-
-/** Sends a request that wants an approval, and returns what it is asked. */
-async function asked(makeRequest, auth) {
-  const refused = await makeRequest(auth).then(
-    () => assert.fail("the keys were replaced"),
-    (error) => error,
-  );
-  assert.equal(refused.httpStatus, 401, `${refused}`);
-  return refused.data;
 }
 
 const before = await master();

@@ -4,14 +4,7 @@ import assert from "node:assert/strict";
 import { ClientEvent, createClient, MatrixEventEvent, OAuth2, SyncState } from "matrix-js-sdk";
 
 import { person, server, serverName } from "../../../harness.mjs";
-
-// The SDK leaves a timer of a minute behind each request of its crypto, which
-// would keep Node.js waiting for the last one.
-const { setTimeout } = globalThis;
-globalThis.setTimeout = (work, milliseconds, ...more) => {
-  const timer = setTimeout(work, milliseconds, ...more);
-  return milliseconds >= 60_000 ? timer.unref() : timer;
-};
+import "../../lib/crypto.mjs"; // for its timers
 
 // Browsers and newer versions of Node.js have it, and the SDK's sync wants it.
 Promise.withResolvers ??= () => {
@@ -113,10 +106,6 @@ export async function read(client, roomId, text) {
   );
   assert.ok(event.isEncrypted() && !event.isDecryptionFailure());
 }
-
-/** Makes new cross-signing keys, and uploads them with what approve does. */
-export const setUp = (client, approve = (makeRequest) => makeRequest(null)) =>
-  client.getCrypto().bootstrapCrossSigning({ setupNewCrossSigning: true, authUploadDeviceSigningKeys: approve });
 
 /** Wants a token to be refused as an unknown one, at once. */
 export const expectRefused = (client) =>
