@@ -52,15 +52,11 @@ func (s *Server) answerAccount(w http.ResponseWriter, r *http.Request) {
 		s.trouble(w, r, err)
 		return
 	}
-	login, err := s.Logins.BrowserSession(r.Context(), s.cookies.session(r))
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		s.forged(w, r)
+	login, ok := s.formLogin(w, r)
+	if !ok {
 		return
-	case err != nil:
-		s.trouble(w, r, err)
-		return
-	case !s.authentic(d, login):
+	}
+	if !s.authentic(d, login) {
 		s.forged(w, r)
 		return
 	}
@@ -75,6 +71,21 @@ func (s *Server) answerAccount(w http.ResponseWriter, r *http.Request) {
 	default:
 		do(w, r, visit{login: login, browser: d.browser}, about)
 	}
+}
+
+// formLogin is who sends a form of an account page. If that is nobody, or not
+// known, it answers and returns false.
+func (s *Server) formLogin(w http.ResponseWriter, r *http.Request) (login store.Login, ok bool) {
+	login, err := s.Logins.BrowserSession(r.Context(), s.cookies.session(r))
+	switch {
+	case err == nil:
+		return login, true
+	case errors.Is(err, store.ErrNotFound):
+		s.forged(w, r)
+	default:
+		s.trouble(w, r, err)
+	}
+	return login, false
 }
 
 // withdraw leaves everything as it is. A proof that was given for what the person

@@ -36,13 +36,8 @@ func (s *Server) ownPicture(w http.ResponseWriter, r *http.Request) {
 // sendPicture takes the form with a picture. Nothing of it is read before it is
 // known who sends it.
 func (s *Server) sendPicture(w http.ResponseWriter, r *http.Request) {
-	login, err := s.Logins.BrowserSession(r.Context(), s.cookies.session(r))
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		s.forged(w, r)
-		return
-	case err != nil:
-		s.trouble(w, r, err)
+	login, ok := s.formLogin(w, r)
+	if !ok {
 		return
 	}
 	if stop := s.mayApprove(w, r, login); stop {

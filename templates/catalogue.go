@@ -75,7 +75,7 @@ func openCatalogue(folder string) (*catalogue, error) {
 		c.byTag[tag] = sync.OnceValues(func() (*i18n.Localizer, error) { return loadMessages(all) })
 	}
 	c.matcher = language.NewMatcher(c.tags)
-	return c, checkOwn(c, own, folder)
+	return c, c.checkOwn(files, own, folder)
 }
 
 // catalogueFiles are those of a folder. Their names are languages.

@@ -30,17 +30,13 @@ func valuesOf(message string) []string {
 	return values
 }
 
-// checkOwn says what is wrong with the catalogues of an administrator: a text that
-// no page has, one that cannot be shown, and what a new language lacks.
-func checkOwn(c *catalogue, own []catalogueFile, folder string) error {
+// checkOwn says what is wrong with the catalogues of an administrator beside ours:
+// a text that no page has, one that cannot be shown, and what a new language lacks.
+func (c *catalogue) checkOwn(ours, own []catalogueFile, folder string) error {
 	if len(own) == 0 {
 		return nil
 	}
-	english, err := englishMessages()
-	if err != nil {
-		return err
-	}
-	ours, err := catalogueFiles(messageFiles, "messages")
+	english, err := englishMessages(ours)
 	if err != nil {
 		return err
 	}
@@ -54,12 +50,8 @@ func checkOwn(c *catalogue, own []catalogueFile, folder string) error {
 	return errors.Join(found...)
 }
 
-// englishMessages are our English ones, by key.
-func englishMessages() (map[string]*i18n.Message, error) {
-	files, err := catalogueFiles(messageFiles, "messages")
-	if err != nil {
-		return nil, err
-	}
+// englishMessages are the English ones of some files, by key.
+func englishMessages(files []catalogueFile) (map[string]*i18n.Message, error) {
 	byKey := map[string]*i18n.Message{}
 	for _, f := range files {
 		if f.tag != language.English {

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -16,7 +14,6 @@ import (
 	"keymaker/internal/admin"
 	"keymaker/internal/clock"
 	"keymaker/internal/config"
-	"keymaker/internal/telemetry"
 	"keymaker/provider"
 	"keymaker/store"
 )
@@ -74,20 +71,9 @@ func (c *AdminCommand) runBy(ctx context.Context, streams *Streams, directly fun
 // onDatabase opens the database for a command, beside a server that may be
 // running.
 func onDatabase(ctx context.Context, cfg *config.Config, a *administration, do func(*administration) error) (err error) {
-	// Opening a file that is missing would make an empty database.
-	if path, ok := strings.CutPrefix(cfg.Database.URL.Reveal(), "sqlite:"); ok {
-		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("there is no database %s yet: start the server once, or name its configuration with --config", path)
-		}
-	}
-	log, err := telemetry.NewLogger(a.streams.Err, cfg.LogFormat, "warn")
+	db, err := openDatabase(ctx, cfg, a.streams, store.Options{Notices: cfg.SMTP.Enabled(), Outbox: cfg.Homeserver.Remote(), NoPictures: !cfg.KeepsPictures()})
 	if err != nil {
 		return err
-	}
-	db, err := store.Open(ctx, store.Options{URL: cfg.Database.URL, ServerName: cfg.ServerName, Clock: clock.System{}, Logger: log,
-		Notices: cfg.SMTP.Enabled(), Outbox: cfg.Homeserver.Remote(), NoPictures: !cfg.KeepsPictures()})
-	if err != nil {
-		return fmt.Errorf("open the database: %w", err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	// Whoever ends a session lets its client be told.

@@ -6,16 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"strings"
 	"unicode"
 
-	"keymaker/internal/clock"
 	"keymaker/internal/config"
 	"keymaker/internal/doctor"
 	"keymaker/internal/secret"
-	"keymaker/internal/telemetry"
 	"keymaker/store"
 )
 
@@ -94,22 +90,13 @@ func (e examined) CountSigningKeys(ctx context.Context) (int, error) {
 // openForDoctor opens the database beside a server that may be running, and makes
 // nothing that is missing.
 func openForDoctor(ctx context.Context, cfg *config.Config, streams *Streams) (doctor.Database, error) {
-	if path, ok := strings.CutPrefix(cfg.Database.URL.Reveal(), "sqlite:"); ok {
-		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("there is no database %s yet: start the server once", path)
-		}
-	}
-	log, err := telemetry.NewLogger(streams.Err, cfg.LogFormat, "warn")
-	if err != nil {
-		return nil, err
-	}
 	// Without the secret file the keys stay closed, and their check says so.
 	var sealer *secret.Sealer
 	key, noSeal := secret.ReadKey(cfg.SecretFile)
 	if noSeal == nil {
 		sealer, noSeal = secret.NewSealer(key)
 	}
-	db, err := store.Open(ctx, store.Options{URL: cfg.Database.URL, ServerName: cfg.ServerName, Clock: clock.System{}, Sealer: sealer, Logger: log})
+	db, err := openDatabase(ctx, cfg, streams, store.Options{Sealer: sealer})
 	if err != nil {
 		return nil, err
 	}

@@ -4,19 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/url"
-	"os"
 	"strings"
 
 	"keymaker/internal/admin"
 	"keymaker/internal/clock"
 	"keymaker/internal/config"
 	"keymaker/internal/homeserver"
-	"keymaker/internal/provisioning"
 	"keymaker/internal/secret"
-	"keymaker/internal/telemetry"
 	"keymaker/store"
 	"keymaker/upstream"
 )
@@ -43,7 +39,7 @@ func (c *ProviderTestCommand) Run(ctx context.Context, streams *Streams) (err er
 	if err != nil {
 		return &ExitError{Code: exitUsage, Err: err}
 	}
-	db, err := openForTest(ctx, cfg, streams)
+	db, err := openDatabase(ctx, cfg, streams, store.Options{})
 	if err != nil {
 		return err
 	}
@@ -87,35 +83,12 @@ func configured(cfg *config.Config, id string) (config.IdentityProvider, error) 
 	return config.IdentityProvider{}, fmt.Errorf("there is no identity provider %s in the configuration, only: %s", admin.Printable(id), admin.Printable(strings.Join(known, ", ")))
 }
 
-// openForTest opens the database beside a server that may be running.
-func openForTest(ctx context.Context, cfg *config.Config, streams *Streams) (*store.Store, error) {
-	// Opening a file that is missing would make an empty database.
-	if path, ok := strings.CutPrefix(cfg.Database.URL.Reveal(), "sqlite:"); ok {
-		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("there is no database %s yet: start the server once, or name its configuration with --config", path)
-		}
-	}
-	log, err := telemetry.NewLogger(streams.Err, cfg.LogFormat, "warn")
-	if err != nil {
-		return nil, err
-	}
-	db, err := store.Open(ctx, store.Options{URL: cfg.Database.URL, ServerName: cfg.ServerName, Clock: clock.System{}, Logger: log})
-	if err != nil {
-		return nil, fmt.Errorf("open the database: %w", err)
-	}
-	return db, nil
-}
-
 // localparts is who knows which names are free.
 func localparts(cfg *config.Config, db *store.Store) (upstream.Localparts, error) {
 	if !cfg.Homeserver.Remote() {
 		return homeserver.Embedded{Store: db}, nil
 	}
-	api, err := provisioning.New(provisioning.Options{Endpoint: cfg.Homeserver.Endpoint, Secret: cfg.Homeserver.Secret, Clock: clock.System{}, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return nil, fmt.Errorf("global.homeserver: %w", err)
-	}
-	return &homeserver.Synapse{Store: db, API: api, Clock: clock.System{}}, nil
+	return homeserver.Open(cfg.Homeserver, db, clock.System{}, slog.New(slog.DiscardHandler))
 }
 
 const howToSignIn = `Open this address in a private window and sign in as the person to be tried:

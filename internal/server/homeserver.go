@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"keymaker/handlers"
@@ -31,14 +30,12 @@ func (s *Server) openHome() (home, map[string]jobs.Handler, error) {
 	if !s.config.Homeserver.Remote() {
 		return homeserver.Embedded{Store: s.store}, nil, nil
 	}
-	api, err := provisioning.New(provisioning.Options{
-		Endpoint: s.config.Homeserver.Endpoint, Secret: s.config.Homeserver.Secret, Clock: s.clock, Logger: s.log,
-	})
+	h, err := homeserver.Open(s.config.Homeserver, s.store, s.clock, s.log)
 	if err != nil {
-		return nil, nil, fmt.Errorf("global.homeserver: %w", err)
+		return nil, nil, err
 	}
 	// The jobs exist when somebody signs in, who waits for those of the user.
-	h := &homeserver.Synapse{Store: s.store, API: api, Clock: s.clock, Clear: func(ctx context.Context, lane string) error { return s.jobs.Clear(ctx, lane) }}
+	h.Clear = func(ctx context.Context, lane string) error { return s.jobs.Clear(ctx, lane) }
 	return h, h.Jobs(), nil
 }
 

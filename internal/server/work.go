@@ -1,6 +1,8 @@
 package server
 
 import (
+	"maps"
+
 	"keymaker/handlers"
 	"keymaker/internal/jobs"
 	"keymaker/internal/mail"
@@ -12,14 +14,9 @@ import (
 // there is somebody to hand them to.
 func (s *Server) work(pages *templates.Renderer) map[string]jobs.Handler {
 	work := map[string]jobs.Handler{}
-	add := func(more map[string]jobs.Handler) {
-		for kind, handler := range more {
-			work[kind] = handler
-		}
-	}
-	add(s.provider.Jobs())
+	maps.Copy(work, s.provider.Jobs())
 	if s.config.SMTP.Enabled() {
-		add(s.mailer(pages).Jobs())
+		maps.Copy(work, s.mailer(pages).Jobs())
 	}
 	return work
 }

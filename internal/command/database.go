@@ -1,0 +1,36 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"keymaker/internal/clock"
+	"keymaker/internal/config"
+	"keymaker/internal/telemetry"
+	"keymaker/store"
+)
+
+// openDatabase opens the database of a configuration, with more options, for a
+// command beside a server that may be running. It makes none: of a file that is
+// missing there would be an empty one.
+func openDatabase(ctx context.Context, cfg *config.Config, streams *Streams, o store.Options) (*store.Store, error) {
+	if path, ok := strings.CutPrefix(cfg.Database.URL.Reveal(), "sqlite:"); ok {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("there is no database %s yet: start the server once, or name its configuration with --config", path)
+		}
+	}
+	log, err := telemetry.NewLogger(streams.Err, cfg.LogFormat, "warn")
+	if err != nil {
+		return nil, err
+	}
+	o.URL, o.ServerName, o.Clock, o.Logger = cfg.Database.URL, cfg.ServerName, clock.System{}, log
+	db, err := store.Open(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	return db, nil
+}
