@@ -88,6 +88,9 @@ func permissions(granted scope.Set) []templates.Permission {
 		{scope.Email, templates.PermissionEmail}, {scope.OfflineAccess, templates.PermissionOffline},
 	}
 	var out []templates.Permission
+	if granted.Administers() {
+		out = append(out, templates.PermissionAdministration)
+	}
 	for _, w := range words {
 		if granted.Has(w.token) {
 			out = append(out, w.permission)

@@ -63,6 +63,11 @@ func (p *Provider) Pending(ctx context.Context, browser, id string) (*Pending, e
 		return nil, err
 	}
 	pending := &Pending{Authorization: a, Login: row.Login}
+	if row.Login != nil {
+		if a.Scope, err = p.mayHave(ctx, a.Scope, row.Login.Localpart); err != nil {
+			return nil, err
+		}
+	}
 	if row.Login != nil && a.Scope.Device() != "" {
 		pending.Device, err = p.existing(ctx, row.Login.Localpart, a.Scope.Device())
 		if errors.Is(err, store.ErrIsKey) {

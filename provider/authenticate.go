@@ -50,5 +50,5 @@ func (p *Provider) Authenticate(ctx context.Context, token string) (*Caller, err
 	if !session.Account.Locked {
 		p.store.MarkUsed(session)
 	}
-	return &Caller{Session: session, Scope: scope.Stored(session.Scope)}, nil
+	return &Caller{Session: session, Scope: Held(p.config, session)}, nil
 }

@@ -77,6 +77,7 @@ func (p *Provider) AuthorizeDevice(ctx context.Context, r *http.Request, from st
 func (p *Provider) parseScope(raw string) (scope.Set, error) {
 	return scope.Parse(raw, scope.Options{
 		Strict: p.config.OIDCStrictScope, RequireDevice: p.config.OIDCRequireDeviceScope, NewDevice: scope.NewDevice,
+		Administration: p.config.HasAdministrators(),
 	})
 }
 
@@ -124,7 +125,9 @@ func (p *Provider) PendingDevice(ctx context.Context, browser, id string) (*Pend
 	if err != nil {
 		return nil, err
 	}
-	pending.Scope = scope.Stored(pending.DeviceGrant.Scope)
+	if pending.Scope, err = p.mayHave(ctx, scope.Stored(pending.DeviceGrant.Scope), login.Localpart); err != nil {
+		return nil, err
+	}
 	pending.Device, err = p.existing(ctx, login.Localpart, pending.Scope.Device())
 	return pending, err
 }
@@ -153,7 +156,7 @@ func (p *Provider) AnswerDevice(ctx context.Context, browser, id string, d *Pend
 		if err := p.store.Complete(ctx, browser, id); err != nil {
 			return err
 		}
-		if err := p.store.DecideDevice(ctx, d.userHash, *d.Login, approved); err != nil {
+		if err := p.store.DecideDevice(ctx, d.userHash, store.DeviceAnswer{Login: *d.Login, Approved: approved, Scope: d.Scope.String()}); err != nil {
 			return err
 		}
 		return p.store.Record(ctx, store.Event{Action: action, Localpart: d.Login.Localpart, DeviceID: d.Scope.Device(),

@@ -167,9 +167,13 @@ func (p *Provider) tokenResponse(r fosite.AccessResponder, session *store.Sessio
 		s, _ := r.GetExtra(name).(string)
 		return s
 	}
+	granted := text("scope")
+	if session.Kind != store.OfClient {
+		granted = Held(p.config, session).String()
+	}
 	left := session.ExpiresAt.Add(-accessGrace).Sub(p.clock.Now())
 	return &TokenResponse{
 		AccessToken: r.GetAccessToken(), TokenType: "Bearer", ExpiresIn: int64((max(left, 0) + time.Second - 1) / time.Second),
-		RefreshToken: text("refresh_token"), Scope: text("scope"), IDToken: text("id_token"),
+		RefreshToken: text("refresh_token"), Scope: granted, IDToken: text("id_token"),
 	}
 }

@@ -71,6 +71,10 @@ func (p *Provider) buildMetadata(languages []string, rs256 bool) ([]byte, error)
 	if p.config.OIDCDeviceGrant {
 		deviceAuthorization = p.endpoint("/device_authorization")
 	}
+	scopes := scope.Supported()
+	if p.config.HasAdministrators() {
+		scopes = append(scopes, scope.Administration()...)
+	}
 	confidential := slices.DeleteFunc(registration.AuthMethods(), func(method string) bool { return method == registration.AuthNone })
 	doc, err := json.Marshal(metadata{
 		Issuer:                p.issuer,
@@ -84,7 +88,7 @@ func (p *Provider) buildMetadata(languages []string, rs256 bool) ([]byte, error)
 		TokenEndpointAuthMethods: registration.AuthMethods(), RevocationEndpointAuthMethods: registration.AuthMethods(),
 		IntrospectionEndpointAuthMethods: confidential,
 		TokenEndpointAuthAlgs:            assertion.Algs(), RevocationEndpointAuthAlgs: assertion.Algs(), IntrospectionEndpointAuthAlgs: assertion.Algs(),
-		ScopesSupported: scope.Supported(), SubjectTypesSupported: []string{"public"},
+		ScopesSupported: scopes, SubjectTypesSupported: []string{"public"},
 		IDTokenSigningAlgs: registration.SigningAlgs(rs256), UserinfoSigningAlgs: registration.SigningAlgs(rs256),
 		ClaimsSupported:     []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "sid", "nonce", "at_hash", "name", "preferred_username", "picture", "mxid", "username", "updated_at", "email", "email_verified"},
 		ClaimTypesSupported: []string{"normal"}, UILocalesSupported: languages, LoginHintTypesSupported: []string{"mxid"},

@@ -49,7 +49,7 @@ func (s *Store) AccessToken(ctx context.Context, hash []byte) (*Session, error) 
 		RegisteredID    *string
 	}
 	result := s.read(ctx).Table("access_tokens AS t").
-		Select(`s.*, u.locked_at, u.suspended_at, u.deactivated_at, COALESCE(d.last_seen_at, 0) AS last_seen_at,
+		Select(`s.*, u.locked_at, u.suspended_at, u.deactivated_at, u.marked_admin_by, COALESCE(d.last_seen_at, 0) AS last_seen_at,
 			t.generation AS token_generation, t.issued_at AS token_issued_at, t.expires_at AS token_expires_at,
 			c.id AS registered_id`).
 		Joins("JOIN sessions s ON s.id = t.session_id").

@@ -79,6 +79,10 @@ const (
 	ActionUserDeactivated = "user_deactivated"
 	ActionUserErased      = "user_erased"
 	ActionUserReactivated = "user_reactivated"
+	// ActionAdminMarked: the identity provider that the reason names says that the
+	// user administers the homeserver, and ActionAdminUnmarked: no longer.
+	ActionAdminMarked   = "admin_marked"
+	ActionAdminUnmarked = "admin_unmarked"
 )
 
 // Actors of the audit log.

@@ -63,6 +63,9 @@ func (s *Store) DetachUser(ctx context.Context, localpart string, e End) (remove
 			return err
 		}
 		for _, l := range links {
+			if err := s.unmarkAdministrator(ctx, localpart, l.ProviderID); err != nil {
+				return err
+			}
 			if err := s.notify(ctx, Notice{Kind: NoticeUnlinked, Localpart: localpart, ProviderID: l.ProviderID}); err != nil {
 				return err
 			}

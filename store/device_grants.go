@@ -88,16 +88,23 @@ func (s *Store) DeviceGrant(ctx context.Context, userHash []byte) (DeviceGrant, 
 		Requester: Requester{Address: row.RequesterAddress, Agent: row.RequesterAgent}}, fault("read a device grant", err)
 }
 
+// DeviceAnswer is what a person has decided about a grant.
+type DeviceAnswer struct {
+	Login    Login
+	Approved bool
+	Scope    string // what they were asked about, and what is granted if they approve
+}
+
 // DecideDevice notes a person's answer to a grant, once: afterwards, and when
 // its time is over, it returns ErrConflict.
-func (s *Store) DecideDevice(ctx context.Context, userHash []byte, l Login, approved bool) error {
-	state := deviceDenied
-	if approved {
+func (s *Store) DecideDevice(ctx context.Context, userHash []byte, a DeviceAnswer) error {
+	l, state := a.Login, deviceDenied
+	if a.Approved {
 		state = deviceApproved
 	}
 	result := s.write(ctx).Model(&deviceGrantRow{}).
 		Where("user_code_hash = ? AND state = ? AND expires_at > ?", userHash, devicePending, s.now()).
-		Updates(map[string]any{"state": state, "localpart": l.Localpart, "provider_id": l.ProviderID, "upstream_issuer": l.UpstreamIssuer,
+		Updates(map[string]any{"state": state, "scope": a.Scope, "localpart": l.Localpart, "provider_id": l.ProviderID, "upstream_issuer": l.UpstreamIssuer,
 			"upstream_subject": l.UpstreamSubject, "auth_time": l.AuthTime.UnixMilli()})
 	return one("decide about a device grant", result, ErrConflict)
 }

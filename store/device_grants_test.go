@@ -52,22 +52,24 @@ func TestDeviceGrant(t *testing.T) {
 			f.clock.Advance(10 * time.Minute)
 			_, err := f.DeviceGrant(f.ctx, userHash)
 			f.want("read", err, store.ErrNotFound)
-			f.want("approve", f.DecideDevice(f.ctx, userHash, alice, true), store.ErrConflict)
+			f.want("approve", f.DecideDevice(f.ctx, userHash, store.DeviceAnswer{Login: alice, Approved: true, Scope: "openid"}), store.ErrConflict)
 		}},
 		{"G-14: of many answers one counts", func(f *fixture, alice store.Login) {
-			errs := together(8, func(i int) error { return f.DecideDevice(f.ctx, userHash, alice, i%2 == 0) })
+			errs := together(8, func(i int) error {
+				return f.DecideDevice(f.ctx, userHash, store.DeviceAnswer{Login: alice, Approved: i%2 == 0, Scope: "openid"})
+			})
 			wantOnce(f.t, errs, store.ErrConflict)
 			_, err := f.DeviceGrant(f.ctx, userHash)
 			f.want("read", err, store.ErrNotFound)
 		}},
 		{"G-15: it is bound to who approved it, and where they signed in", func(f *fixture, alice store.Login) {
-			f.must(f.DecideDevice(f.ctx, userHash, alice, true))
+			f.must(f.DecideDevice(f.ctx, userHash, store.DeviceAnswer{Login: alice, Approved: true, Scope: "openid"}))
 			if n := f.number("SELECT count(*) FROM device_grants WHERE localpart = 'alice' AND provider_id = 'idp' AND upstream_subject = 'alice'"); n != 1 {
 				f.t.Errorf("%d grants are alice's", n)
 			}
 		}},
 		{"signing a user out everywhere voids what they approved", func(f *fixture, alice store.Login) {
-			f.must(f.DecideDevice(f.ctx, userHash, alice, true))
+			f.must(f.DecideDevice(f.ctx, userHash, store.DeviceAnswer{Login: alice, Approved: true, Scope: "openid"}))
 			_, err := f.SignOutUser(f.ctx, "alice", logout)
 			f.must(err)
 			if n := f.number("SELECT count(*) FROM device_grants"); n != 0 {
@@ -75,7 +77,7 @@ func TestDeviceGrant(t *testing.T) {
 			}
 		}},
 		{"G-26: an approved grant is redeemed once", func(f *fixture, alice store.Login) {
-			f.must(f.DecideDevice(f.ctx, userHash, alice, true))
+			f.must(f.DecideDevice(f.ctx, userHash, store.DeviceAnswer{Login: alice, Approved: true, Scope: "openid"}))
 			wantOnce(f.t, together(8, func(int) error {
 				ctx := f.BeginExchange(f.ctx)
 				if err := f.LoadDevice(ctx, secret.Hash("device code")); err != nil {

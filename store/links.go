@@ -61,6 +61,9 @@ func (s *Store) Unlink(ctx context.Context, localpart string, l UpstreamLink, u 
 		if err := one("remove a link", result, ErrNotFound); err != nil {
 			return err
 		}
+		if err := s.unmarkAdministrator(ctx, localpart, l.ProviderID); err != nil {
+			return err
+		}
 		var left int64
 		if err := s.write(ctx).Model(&linkRow{}).Where("localpart = ?", localpart).Count(&left).Error; err != nil {
 			return fault("count the links of a user", err)

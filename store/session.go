@@ -80,6 +80,9 @@ type Challenge struct {
 // Account is the state of the user that a session belongs to.
 type Account struct {
 	Locked, Suspended, Deactivated bool
+	// MarkedAdminBy is the identity provider whose claims mark the user as an
+	// administrator of the homeserver; "" for none.
+	MarkedAdminBy string
 }
 
 // Rotation tells how the successor of the presented refresh token is derived.

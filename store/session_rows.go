@@ -36,10 +36,11 @@ type accountColumns struct {
 	LockedAt      *int64
 	SuspendedAt   *int64
 	DeactivatedAt *int64
+	MarkedAdminBy string
 }
 
 func (a accountColumns) account() Account {
-	return Account{Locked: a.LockedAt != nil, Suspended: a.SuspendedAt != nil, Deactivated: a.DeactivatedAt != nil}
+	return Account{Locked: a.LockedAt != nil, Suspended: a.SuspendedAt != nil, Deactivated: a.DeactivatedAt != nil, MarkedAdminBy: a.MarkedAdminBy}
 }
 
 // session rebuilds fosite's session from its row.

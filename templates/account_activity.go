@@ -39,7 +39,8 @@ var (
 		"user_detached", "consent_given", "consent_remembered", "reset_approved",
 		"cross_signing_keys_set", "cross_signing_keys_replaced",
 		"consent_denied", "device_renamed", "device_removed", "display_name_changed", "picture_changed", "browser_signed_out", "user_locked", "user_unlocked",
-		"user_suspended", "user_unsuspended", "user_deactivated", "user_erased", "user_reactivated"}
+		"user_suspended", "user_unsuspended", "user_deactivated", "user_erased", "user_reactivated",
+		"admin_marked", "admin_unmarked"}
 	activityActors  = []string{"user", "client", "server", "admin"}
 	activityReasons = []string{"logout", "token_revoked", "rp_initiated", "device_replaced", "code_replayed", "refresh_reused", "refresh_expired",
 		"ended_by_user", "user_deactivated", "ended_by_admin"}

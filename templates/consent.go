@@ -15,11 +15,13 @@ const (
 	PermissionProfile  Permission = "profile"
 	PermissionEmail    Permission = "email"
 	PermissionOffline  Permission = "offline" // offline_access
+	// PermissionAdministration stands out on a page (conformance C-3D).
+	PermissionAdministration Permission = "administration"
 )
 
 // permissions are in the order in which pages list them.
 var permissions = []Permission{
-	PermissionMatrix, PermissionIdentity, PermissionProfile, PermissionEmail, PermissionOffline,
+	PermissionAdministration, PermissionMatrix, PermissionIdentity, PermissionProfile, PermissionEmail, PermissionOffline,
 }
 
 // Consent asks a person whether an application may use the account
@@ -83,6 +85,12 @@ func (c Consent) Destination() (Destination, error) {
 		return to, fmt.Errorf("the redirect URI %q has no host to show", c.RedirectURI)
 	}
 	return to, nil
+}
+
+// Administers says that the application may administer the homeserver, which
+// stands out on a page (conformance C-3D).
+func (c Consent) Administers() bool {
+	return slices.Contains(c.Permissions, PermissionAdministration)
 }
 
 // Granted returns the permissions in the order in which a page lists them.

@@ -59,6 +59,11 @@ func (c DeviceConsent) Host() string { return Host(c.ClientURI) }
 // Time returns when the device asked.
 func (c DeviceConsent) Time() string { return moment(c.RequestedAt) }
 
+// Administers says that the application may administer the homeserver.
+func (c DeviceConsent) Administers() bool {
+	return Consent{Permissions: c.Permissions}.Administers()
+}
+
 // Granted returns the permissions in the order in which a page lists them.
 func (c DeviceConsent) Granted() ([]Permission, error) {
 	return Consent{Permissions: c.Permissions}.Granted()

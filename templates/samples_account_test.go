@@ -57,7 +57,9 @@ func accountSamples() map[string]Page {
 		}
 		events = append(events, e)
 	}
-	all["activity"] = AccountActivity{AccountFrame: sampleFrame(SectionActivity), Events: events, Previous: "/1", Next: "/3"}
+	const perPage = 25 // as handlers shows them
+	all["activity"] = AccountActivity{AccountFrame: sampleFrame(SectionActivity), Events: events[:perPage], Previous: "/1", Next: "/3"}
+	all["activity before"] = AccountActivity{AccountFrame: sampleFrame(SectionActivity), Events: events[perPage:], Previous: "/2"}
 	all["activity of nothing"] = AccountActivity{AccountFrame: sampleFrame(SectionActivity)}
 	events = nil
 	for _, reason := range append(activityReasons, "something_else") {

@@ -57,6 +57,10 @@ type Links interface {
 	// SeeLink keeps what the provider says of a linked account at a later
 	// sign-in. It changes nothing of a user who is deactivated.
 	SeeLink(ctx context.Context, l store.SeenLink) error
+
+	// MarkAdministrator keeps whether the provider says of a user, who has signed
+	// in there, that they administer the homeserver.
+	MarkAdministrator(ctx context.Context, localpart, providerID string, administers bool) error
 }
 
 // Localparts is what the homeserver knows about names.
@@ -89,6 +93,14 @@ type Accounts struct {
 // Errors are ErrNameTaken, ErrNoName, ErrRegistrationDisabled, or those of
 // Links and Localparts.
 func (a *Accounts) Resolve(ctx context.Context, c config.IdentityProvider, id *Identity) (localpart string, err error) {
+	localpart, err = a.resolve(ctx, c, id)
+	if err == nil && c.AdminClaim != "" {
+		err = a.Links.MarkAdministrator(ctx, localpart, id.ProviderID, Administers(c, id.Claims))
+	}
+	return localpart, err
+}
+
+func (a *Accounts) resolve(ctx context.Context, c config.IdentityProvider, id *Identity) (localpart string, err error) {
 	localpart, err = a.Links.LinkedUser(ctx, id.ProviderID, id.Issuer, id.Subject)
 	if err == nil {
 		return localpart, a.Links.SeeLink(ctx, seen(c, id, localpart))

@@ -28,6 +28,8 @@ type Rehearsal struct {
 	// address.
 	NewUser            bool
 	DisplayName, Email string
+	// Administers: the claims mark an administrator of the homeserver.
+	Administers bool
 	// Asks names the user who exists and has the name that the claims make: a
 	// person who can prove that it is theirs is offered it first. "" for none.
 	Asks string
@@ -80,3 +82,9 @@ func (l *rehearsed) Link(ctx context.Context, n store.NewLink) (string, error) {
 
 // SeeLink implements Links.
 func (*rehearsed) SeeLink(context.Context, store.SeenLink) error { return nil }
+
+// MarkAdministrator implements Links.
+func (l *rehearsed) MarkAdministrator(_ context.Context, _, _ string, administers bool) error {
+	l.is.Administers = administers
+	return nil
+}

@@ -35,7 +35,7 @@ func stateChange(operationName string, change func(*store.Store, context.Context
 			return StateChange{}, s.knownUser(localpart, err)
 		}
 		user, err := s.Store.User(ctx, localpart)
-		return StateChange{UserID: s.Store.UserID(localpart), Changed: changed, State: UserState(user.Account)}, err
+		return StateChange{UserID: s.Store.UserID(localpart), Changed: changed, State: stateOf(user.Account)}, err
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"keymaker/internal/config"
 	"keymaker/provider"
 	"keymaker/store"
 )
@@ -65,7 +66,7 @@ func (s *Service) lookAtAccess(ctx context.Context, w provider.WrittenToken, inf
 	if err != nil {
 		return err
 	}
-	info.of(session)
+	info.of(s.Config, session)
 	info.IssuedAt, info.ExpiresAt = unlessZero(session.IssuedAt), unlessZero(session.ExpiresAt)
 	return s.judge(ctx, session, info)
 }
@@ -109,7 +110,7 @@ func (s *Service) lookAtRefresh(ctx context.Context, w provider.WrittenToken, in
 		}
 		session.ClientGone = err != nil
 	}
-	info.of(session)
+	info.of(s.Config, session)
 	info.IssuedAt, info.ExpiresAt = unlessZero(issued), unlessZero(session.ExpiresAt)
 	if standing == store.RefreshReplaced {
 		info.Why = "it was exchanged, and its successor is in use"
@@ -124,9 +125,9 @@ func (s *Service) lookAtRefresh(ctx context.Context, w provider.WrittenToken, in
 	return nil
 }
 
-// of says whose token it is.
-func (i *TokenInfo) of(session *store.Session) {
-	i.UserID, i.DeviceID, i.ClientID, i.SessionID, i.Scope = session.UserID, session.DeviceID, session.ClientID, session.ID, session.Scope
+// of says whose token it is, and what it may.
+func (i *TokenInfo) of(c *config.Config, session *store.Session) {
+	i.UserID, i.DeviceID, i.ClientID, i.SessionID, i.Scope = session.UserID, session.DeviceID, session.ClientID, session.ID, provider.Held(c, session).String()
 }
 
 // judge says whether a token of a session is accepted.

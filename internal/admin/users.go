@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"keymaker/provider"
 	"keymaker/store"
 )
 
@@ -13,6 +14,10 @@ type UserState struct {
 	Locked      bool `json:"locked"`
 	Suspended   bool `json:"suspended"`
 	Deactivated bool `json:"deactivated"`
+}
+
+func stateOf(a store.Account) UserState {
+	return UserState{Locked: a.Locked, Suspended: a.Suspended, Deactivated: a.Deactivated}
 }
 
 // String is the state in words.
@@ -82,7 +87,7 @@ func (s *Service) listUsers(ctx context.Context, q UsersQuestion) (Users, error)
 	users := Users{Users: []ListedUser{}}
 	for _, u := range found {
 		users.Users = append(users.Users, ListedUser{UserID: s.Store.UserID(u.User.Localpart), DisplayName: u.User.DisplayName, CreatedAt: u.User.CreatedAt,
-			State: UserState(u.User.Account), Identities: u.Links, Sessions: u.Sessions, Devices: u.Devices})
+			State: stateOf(u.User.Account), Identities: u.Links, Sessions: u.Sessions, Devices: u.Devices})
 	}
 	users.Users, users.Next = part(q.Page, users.Users, func(u ListedUser) string { return u.UserID })
 	return users, nil
@@ -90,11 +95,13 @@ func (s *Service) listUsers(ctx context.Context, q UsersQuestion) (Users, error)
 
 // User is an account with all that belongs to it.
 type User struct {
-	UserID      string     `json:"user_id"`
-	DisplayName string     `json:"display_name"`
-	Email       string     `json:"email"`
-	CreatedAt   time.Time  `json:"created_at"`
-	State       UserState  `json:"state"`
+	UserID      string    `json:"user_id"`
+	DisplayName string    `json:"display_name"`
+	Email       string    `json:"email"`
+	CreatedAt   time.Time `json:"created_at"`
+	State       UserState `json:"state"`
+	// Administers: the homeserver, by admin_users or admin_claim.
+	Administers bool       `json:"administers"`
 	Identities  []Identity `json:"identities"`
 	Sessions    []Session  `json:"sessions"`
 	Devices     []Device   `json:"devices"`
@@ -117,7 +124,7 @@ func (s *Service) showUser(ctx context.Context, name string) (User, error) {
 		return User{}, err
 	}
 	shown := User{UserID: s.Store.UserID(user.Localpart), DisplayName: user.DisplayName, Email: user.Email, CreatedAt: user.CreatedAt,
-		State: UserState(user.Account), Identities: []Identity{}, Sessions: []Session{}, Devices: []Device{}}
+		State: stateOf(user.Account), Administers: provider.Administers(s.Config, user.Localpart, user.Account), Identities: []Identity{}, Sessions: []Session{}, Devices: []Device{}}
 	links, err := s.Store.UpstreamLinks(ctx, user.Localpart)
 	if err != nil {
 		return User{}, err

@@ -26,7 +26,7 @@ func (c *AdminUserShowCommand) Run(ctx context.Context, streams *Streams, parent
 // userText is an account for a person at a terminal.
 func userText(u admin.User) string {
 	var t text
-	t.fields([][2]string{{"User", u.UserID}, {"Display name", u.DisplayName}, {"E-mail", u.Email}, {"Created", when(u.CreatedAt)}, {"State", u.State.String()}})
+	t.fields([][2]string{{"User", u.UserID}, {"Display name", u.DisplayName}, {"E-mail", u.Email}, {"Created", when(u.CreatedAt)}, {"State", u.State.String()}, {"Administers", yesNo(u.Administers)}})
 	var links, sessions, devices [][]string
 	for _, l := range u.Identities {
 		links = append(links, []string{l.Provider, l.Subject, l.Issuer, when(l.LinkedAt)})

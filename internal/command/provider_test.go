@@ -126,6 +126,7 @@ func TestProviderTestShowsWhoSomebodyWouldBe(t *testing.T) {
 		says                 []string
 	}{
 		{"a new user", "bob", "", nil, 0, []string{`email = "bob@example.org"`, `email_verified = false`, "subject  subject-bob", "user     @bob:example.com", "because  a new user of the name", "name     Bob Dobbs", "address  -"}},
+		{"a new user who administers the homeserver", "bob", "admin_claim = \"preferred_username\"\nadmin_values = [\"bob\"]", nil, 0, []string{"user     @bob:example.com", "mark them as an administrator"}},
 		{"a name that is taken", "alice", "", nil, 0, []string{"belongs to @alice:example.com already", "a generated name", "address  alice@example.org"}},
 		{"a trusted name", "alice", "trusted = true", nil, 0, []string{"user     @alice:example.com", "the provider is trusted"}},
 		{"a taken name that is the end", "alice", "unique_id_fallbacks = false", nil, 1, []string{"would not be signed in: the name that the claims make is taken"}},

@@ -25,6 +25,7 @@ type providerTest struct {
 	NewUser     bool            `json:"new_user"`
 	DisplayName string          `json:"display_name,omitempty"` // of a new user
 	Email       string          `json:"email,omitempty"`        // of a new user
+	Administers bool            `json:"administers"`            // the homeserver
 	Asks        string          `json:"asks,omitempty"`         // whose name it is already
 	Refused     string          `json:"refused,omitempty"`      // why nobody would be signed in
 }
@@ -51,7 +52,7 @@ func newProviderTest(ctx context.Context, db *store.Store, id *upstream.Identity
 	if err != nil {
 		return nil, err
 	}
-	t.Rule, t.UserID, t.NewUser, t.DisplayName, t.Email = r.Rule, db.UserID(r.Localpart), r.NewUser, r.DisplayName, r.Email
+	t.Rule, t.UserID, t.NewUser, t.DisplayName, t.Email, t.Administers = r.Rule, db.UserID(r.Localpart), r.NewUser, r.DisplayName, r.Email, r.Administers
 	if r.NewUser {
 		return t, nil
 	}
@@ -94,6 +95,9 @@ func (t *providerTest) text() string {
 	}
 	if t.NewUser {
 		fmt.Fprintf(&b, "  name     %s\n  address  %s\n", admin.Printable(t.DisplayName), admin.Printable(t.Email))
+	}
+	if t.Administers {
+		b.WriteString("\nThe claims mark them as an administrator of the homeserver.\n")
 	}
 	if t.Refused != "" {
 		fmt.Fprintf(&b, "\nThey would not be signed in: %s.\n", t.Refused)

@@ -15,6 +15,7 @@ func checkGlobal(r *reader, n *node, path string) {
 	if c := r.draft.config; c.OIDCRateBurst == 0 {
 		c.OIDCRatePerSecond = 0 // either of them switches the limits off
 	}
+	checkAdminUsers(r, n, path)
 	checkSecretFile(r, n, path)
 	checkSMTP(r, n.table()["smtp"], join(path, "smtp"))
 	if list := n.table()["identity_provider"]; list != nil {
@@ -23,6 +24,22 @@ func checkGlobal(r *reader, n *node, path string) {
 	}
 	if list := n.table()["oidc_client"]; list != nil {
 		checkIDs(r, list.list(), join(path, "oidc_client"), "client", func(i int) string { return r.draft.config.OIDCClients[i].ClientID })
+	}
+}
+
+// checkAdminUsers makes localparts of the users who are named.
+func checkAdminUsers(r *reader, n *node, path string) {
+	c := r.draft.config
+	for i, name := range c.AdminUsers {
+		rest, full := strings.CutPrefix(name, "@")
+		localpart, server, hasServer := strings.Cut(rest, ":")
+		switch key := fmt.Sprintf("%s.%d", join(path, "admin_users"), i); {
+		case full != hasServer || localpart == "":
+			r.problem(n.at("admin_users"), key, refuse("%s is no user: write alice or @alice:example.com", quote(name)))
+		case full && server != c.ServerName && c.ServerName != "":
+			r.problem(n.at("admin_users"), key, refuse("%s is no user of this server, whose name is %s", quote(name), c.ServerName))
+		}
+		c.AdminUsers[i] = localpart
 	}
 }
 

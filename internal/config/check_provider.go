@@ -128,6 +128,9 @@ func warnProvider(r *reader, n *node, path string) {
 	if slices.Contains(p.ManagedClaims, ManagedPicture) && !r.draft.config.KeepsPictures() {
 		warn("managed_claims", `has "picture" in it, which has no effect: no pictures are kept here`)
 	}
+	if len(p.AdminValues) > 0 && p.AdminClaim == "" {
+		warn("admin_values", "has no effect without admin_claim")
+	}
 	if p.ProveWithoutAuthTime {
 		warn("prove_without_auth_time", "is on: whoever sits at a browser that is signed in at this provider can reset encryption, link, unlink and close the account")
 	}

@@ -213,6 +213,23 @@ func checkManaged(s string) error {
 	return refusal{fmt.Sprintf("%s is not one of %s", quote(s), strings.Join(known, ", ")), nearest(s, known)}
 }
 
+// checkAdminClaim is the rule of admin_claim: a pointer has no escapes but its
+// own (RFC 6901 §3).
+func checkAdminClaim(s string) error {
+	unescaped := strings.NewReplacer("~0", "", "~1", "").Replace(s)
+	if strings.HasPrefix(s, "/") && strings.Contains(unescaped, "~") {
+		return refuse("%s is no JSON Pointer: a ~ is written ~0 there, and a / in a name ~1", quote(s))
+	}
+	return nil
+}
+
+func checkAdminValue(s string) error {
+	if s == "" {
+		return refuse("an empty value")
+	}
+	return nil
+}
+
 // notYet are the brands of providers that differ from OpenID Connect in ways
 // that this version does not know.
 var notYet = []string{"apple", "facebook", "twitter"}

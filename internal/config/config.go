@@ -8,6 +8,7 @@ package config
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +31,7 @@ type Config struct {
 	Private           Private
 	IdentityProviders []IdentityProvider
 	OIDCClients       []OIDCClient
+	AdminUsers        []string // localparts of those who administer the homeserver
 	SMTP              mail.Options
 	Branding          templates.Branding
 
@@ -60,6 +62,17 @@ type Config struct {
 	// Warnings are what the administrator should know though the server
 	// starts: settings that do not do what they seem to, each with its line.
 	Warnings []string
+}
+
+// HasAdministrators tells whether anybody can administer the homeserver.
+func (c *Config) HasAdministrators() bool {
+	return len(c.AdminUsers) > 0 || slices.ContainsFunc(c.IdentityProviders, func(p IdentityProvider) bool { return p.AdminClaim != "" })
+}
+
+// MarksAdministrators tells whether the claims of an identity provider say who
+// administers the homeserver.
+func (c *Config) MarksAdministrators(providerID string) bool {
+	return slices.ContainsFunc(c.IdentityProviders, func(p IdentityProvider) bool { return p.AdminClaim != "" && p.ClientID == providerID })
 }
 
 // WellKnown is [global.well_known].
@@ -100,18 +113,23 @@ func (p Private) Socket() string { return strings.TrimPrefix(p.Address, unixSche
 
 // IdentityProvider is one [[global.identity_provider]].
 type IdentityProvider struct {
-	Brand                        string // in small letters
-	ClientID                     string // also the provider's id
-	ClientSecret                 secret.Text
-	ClientSecretFile             string // read at each exchange, trimmed
-	IssuerURL                    string
-	CallbackURL                  string // "" = derived from well_known.client
-	Default                      bool
-	Name                         string
-	Icon                         string   // an mxc:// URI, or ""
-	Scope                        []string // never empty
-	UserIDClaims                 []string // empty = all but sub
-	ManagedClaims                []string // what of a user the provider manages: ManagedName, ManagedEmail, ManagedPicture
+	Brand            string // in small letters
+	ClientID         string // also the provider's id
+	ClientSecret     secret.Text
+	ClientSecretFile string // read at each exchange, trimmed
+	IssuerURL        string
+	CallbackURL      string // "" = derived from well_known.client
+	Default          bool
+	Name             string
+	Icon             string   // an mxc:// URI, or ""
+	Scope            []string // never empty
+	UserIDClaims     []string // empty = all but sub
+	ManagedClaims    []string // what of a user the provider manages: ManagedName, ManagedEmail, ManagedPicture
+	// AdminClaim marks who administers the homeserver: the name of a claim, or a
+	// JSON Pointer (RFC 6901) to what is in one; "" for none. AdminValues are what
+	// marks; empty = true does.
+	AdminClaim                   string
+	AdminValues                  []string
 	Trusted                      bool
 	UniqueIDFallbacks            bool
 	Registration                 bool

@@ -17,7 +17,6 @@ func TestUnknownKeys(t *testing.T) {
 			`k.toml:5: global.identity_provider.1.issuer: unknown key (did you mean "issuer_url"?)`},
 		{"a key that needs quotes stays on one line", good + `"a\nb" = 1`, `k.toml:3: global."a\nb": unknown key`},
 		{"in a client, with the client's keys", client + `redirect_uri = "x"`, `k.toml:6: global.oidc_client.0.redirect_uri: unknown key (did you mean "redirect_uris"?)`},
-		{"administrators, of a later version", good + `admin_users = []`, `k.toml:3: global.admin_users: unknown key`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := parse(t, c.text)
@@ -52,6 +51,9 @@ func TestWrongTypes(t *testing.T) {
 
 func TestImpossibleValuesOfTheServer(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
+		{"an administrator without a name", good + "admin_users = [\"alice\", \"@:example.com\"]", `k.toml:3: global.admin_users.1: "@:example.com" is no user: write alice or @alice:example.com`},
+		{"an administrator with half of a name", good + "admin_users = [\"@alice\"]", `k.toml:3: global.admin_users.0: "@alice" is no user: write alice or @alice:example.com`},
+		{"an administrator of another server", good + "admin_users = [\"@alice:example.org\"]", `k.toml:3: global.admin_users.0: "@alice:example.org" is no user of this server, whose name is example.com`},
 		{"no server name", "[global]\nport = 80", `k.toml:1: global.server_name: is missing`},
 		{"no server name in an empty file", "", `k.toml:1: global.server_name: is missing`},
 		{"no server name in a late table", "\n\n[global.database]\n[global]", `k.toml:4: global.server_name: is missing`},
@@ -159,6 +161,10 @@ func TestImpossibleProviders(t *testing.T) {
 		}},
 		{"two defaults", provider + "default = true\n[[global.identity_provider]]\nbrand = \"Google\"\nclient_id = \"two\"\ndefault = true\n[[global.identity_provider]]\nbrand = \"Google\"\nclient_id = \"three\"", []string{
 			`k.toml:11: global.identity_provider.1.default: only one provider can be the default, and these are: "one" in line 7, "two" in line 11`,
+		}},
+		{"a pointer that is none", provider + "admin_claim = \"/a~2b\"\nadmin_values = [\"\"]", []string{
+			`k.toml:7: global.identity_provider.0.admin_claim: "/a~2b" is no JSON Pointer: a ~ is written ~0 there, and a / in a name ~1`,
+			`k.toml:8: global.identity_provider.0.admin_values: an empty value`,
 		}},
 		{"a claim that no provider manages", provider + "managed_claims = [\"nam\"]", []string{
 			`k.toml:7: global.identity_provider.0.managed_claims: "nam" is not one of name, email, picture (did you mean "name"?)`,

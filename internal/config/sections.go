@@ -73,6 +73,12 @@ var serverOptions = []option{
 			"to a file with the same bytes on every machine. Keep a copy: without it the database signs nothing.",
 	},
 	{
+		key: "admin_users", fallback: []string{},
+		takes: texts(func(d *draft) *[]string { return &d.config.AdminUsers }, anything),
+		doc: "Who administers the homeserver, as alice or @alice:example.com. Clients that ask for it, and get this person's approval, may use " +
+			"Synapse's admin API with the session (urn:synapse:admin:*); nobody else is asked. See also admin_claim. It is about the homeserver: `keymaker admin` asks nobody's name.",
+	},
+	{
 		key: "log_level", fallback: "info",
 		takes: oneOf(func(d *draft) *string { return &d.config.LogLevel }, "debug", "info", "warn", "error"),
 		doc:   "What is logged: debug, info, warn or error, and whatever is worse. No level shows a secret.",

@@ -79,6 +79,18 @@ var providerOptions = []option{
 			"Of the others the first sign-in decides, and the display name and the picture are the person's own from then on. Behind Synapse the picture is Synapse's.",
 	},
 	{
+		key: "admin_claim", sample: "groups",
+		takes: text(func(d *draft) *string { return &d.provider.AdminClaim }, checkAdminClaim),
+		doc: "The claim that marks who administers the homeserver, as admin_users does: its name, or a JSON Pointer to what is in it " +
+			"(/resource_access/keymaker/roles). It is read at each sign-in through this provider.",
+	},
+	{
+		key: "admin_values", fallback: []string{},
+		takes: texts(func(d *draft) *[]string { return &d.provider.AdminValues }, checkAdminValue),
+		doc: "What marks: the claim is one of these, or a list with one of them, or an object with one of them as a key. " +
+			"Empty: the claim has to be true.",
+	},
+	{
 		key: "trusted", fallback: false,
 		takes: flag(func(d *draft) *bool { return &d.provider.Trusted }),
 		doc: "Whether a person whose claims name an existing user becomes that user. " +

@@ -25,6 +25,17 @@ const (
 	DevicePrefixUnstable = "urn:matrix:org.matrix.msc2967.client:device:"
 )
 
+// The scope tokens that only administrators of the homeserver are granted
+// (conformance C-3D): Synapse's, and that of the Matrix specification (MSC4484,
+// unstable).
+const (
+	SynapseAdmin         = "urn:synapse:admin:*"
+	ServerAdministration = "urn:matrix:client:server_administration"
+)
+
+// Administration returns the tokens that only administrators are granted.
+func Administration() []string { return []string{SynapseAdmin, ServerAdministration} }
+
 // accepted ends the messages about a token that is not known.
 const accepted = "accepted are openid, profile, email, offline_access, " + API + " and " + DevicePrefix + "<id>"
 
@@ -42,6 +53,9 @@ type Options struct {
 	// RequireDevice refuses the api scope without a device scope instead of
 	// generating a device id (oidc_require_device_scope).
 	RequireDevice bool
+	// Administration knows the tokens of administrators. Who has asked is not
+	// known yet: the caller takes them from everybody else (WithoutAdministration).
+	Administration bool
 	// NewDevice generates a device id; nil is the NewDevice of this package.
 	NewDevice func() string
 }
@@ -65,12 +79,15 @@ func Parse(raw string, opts Options) (Set, error) {
 	}
 	var s Set
 	for _, t := range tokens {
-		if err := s.add(t, opts.Strict); err != nil {
+		if err := s.add(t, opts); err != nil {
 			return Set{}, err
 		}
 	}
 	if len(s.tokens) == 0 {
 		return Set{}, refuse(raw, "nothing that was asked for is known; "+accepted)
+	}
+	if s.Administers() && !s.HasAPI() {
+		return Set{}, refuse(raw, "the administration is only granted together with "+API)
 	}
 	if err := s.settleDevice(opts); err != nil {
 		return Set{}, err
@@ -103,7 +120,7 @@ func illegal(r rune) bool {
 
 // add takes one token into the set, or drops it because it is there already or
 // unknown.
-func (s *Set) add(token string, strict bool) error {
+func (s *Set) add(token string, opts Options) error {
 	id, isDevice := deviceID(token)
 	switch {
 	case slices.Contains(s.tokens, token):
@@ -116,14 +133,19 @@ func (s *Set) add(token string, strict bool) error {
 			return refuse(token, "a session has one device, and another device was named before it")
 		}
 		s.device = id
-	case token != APIUnstable && !slices.Contains(Supported(), token):
-		if strict {
+	case !known(token, opts):
+		if opts.Strict {
 			return refuse(token, "it is not known; "+accepted)
 		}
 		return nil
 	}
 	s.tokens = append(s.tokens, token)
 	return nil
+}
+
+// known tells whether a token without a device in it can be granted to anybody.
+func known(token string, opts Options) bool {
+	return token == APIUnstable || slices.Contains(Supported(), token) || opts.Administration && slices.Contains(Administration(), token)
 }
 
 // settleDevice makes sure that api and device come together (C-35, C-3B).

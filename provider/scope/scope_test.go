@@ -65,6 +65,9 @@ func TestParseGrants(t *testing.T) {
 		{"C-3C: both spellings of the same device and of the api are kept",
 			api + " " + apiUnstable + " " + dev + "D " + devUnstable + "D", scope.Options{},
 			api + " " + apiUnstable + " " + dev + "D " + devUnstable + "D", "D"},
+		{"C-3D: privileged scopes are known where somebody can have them",
+			api + " " + dev + "D urn:matrix:client:server_administration urn:synapse:admin:*", scope.Options{Administration: true, Strict: true},
+			api + " " + dev + "D urn:matrix:client:server_administration urn:synapse:admin:*", "D"},
 		{"C-3D: privileged scopes are not granted",
 			"openid urn:matrix:client:server_administration urn:synapse:admin:*", scope.Options{}, "openid", ""},
 		{"F-32: a token that contains openid is not openid",
@@ -125,6 +128,7 @@ func TestParseRefuses(t *testing.T) {
 		{"C-3A: only unknown tokens", "phone address", scope.Options{}, "nothing that was asked for is known"},
 		{"C-3B: a device without api", "openid " + dev + "D", scope.Options{}, "only granted together with " + api},
 		{"C-3B: a device alone", devUnstable + "D", scope.Options{}, "only granted together with " + api},
+		{"C-3D: a privileged scope without the api", "openid urn:synapse:admin:*", scope.Options{Administration: true}, "only granted together with " + api},
 		{"C-3D: a privileged scope, read strictly", "openid urn:synapse:admin:*", scope.Options{Strict: true}, "not known"},
 	}
 	for _, tt := range tests {

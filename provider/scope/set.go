@@ -26,6 +26,16 @@ func (s Set) Device() string { return s.device }
 // HasAPI says whether the Matrix client-server API may be used.
 func (s Set) HasAPI() bool { return s.Has(API) }
 
+// Administers says whether there is a token in it that only administrators of
+// the homeserver are granted (conformance C-3D).
+func (s Set) Administers() bool { return slices.ContainsFunc(Administration(), s.Has) }
+
+// WithoutAdministration returns the set for somebody who is no administrator.
+func (s Set) WithoutAdministration() Set {
+	s.tokens = slices.DeleteFunc(s.Tokens(), func(t string) bool { return slices.Contains(Administration(), t) })
+	return s
+}
+
 // Has says whether token is granted, whichever of its spellings is used here
 // and was used by the client. Whole tokens are compared, never parts of them
 // (conformance F-32).

@@ -116,6 +116,20 @@ func Run(t *testing.T, open func(*testing.T) upstream.Links) {
 			}
 		}
 	})
+	t.Run("a provider marks an administrator, and takes back what it said alone", func(t *testing.T) {
+		links := open(t)
+		wantLinked(t, "alice")(links.Link(ctx, alice))
+		for _, step := range []struct {
+			provider string
+			marks    bool
+			want     string
+		}{{"idp", false, ""}, {"idp", true, "idp"}, {"other", true, "idp"}, {"other", false, "idp"}, {"idp", false, ""}, {"other", true, "other"}} {
+			wantError(t, links.MarkAdministrator(ctx, "alice", step.provider, step.marks), nil)
+			if user, err := links.User(ctx, "alice"); err != nil || user.Account.MarkedAdminBy != step.want {
+				t.Errorf("%v says %s: it is %q, want %q, error %v", step.marks, step.provider, user.Account.MarkedAdminBy, step.want, err)
+			}
+		}
+	})
 	t.Run("a user that does not exist is not linked", func(t *testing.T) {
 		links := open(t)
 		missing := alice
@@ -309,6 +323,23 @@ func (m *Memory) AssociationsWith(_ context.Context, providerID string, keys []s
 		}
 	}
 	return found, nil
+}
+
+// MarkAdministrator implements upstream.Links.
+func (m *Memory) MarkAdministrator(_ context.Context, localpart, providerID string, administers bool) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	u, ok := m.users[localpart]
+	switch by := u.Account.MarkedAdminBy; {
+	case !ok || u.Account.Deactivated:
+		return nil
+	case administers && by == "":
+		u.Account.MarkedAdminBy = providerID
+	case !administers && by == providerID:
+		u.Account.MarkedAdminBy = ""
+	}
+	m.users[localpart] = u
+	return nil
 }
 
 // SeeLink implements upstream.Links.
