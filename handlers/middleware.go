@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"regexp"
@@ -121,7 +122,10 @@ func (s *Server) recoverPanics(next http.Handler) http.Handler {
 // client did wrong for those who look for it.
 func (s *Server) logFailure(r *http.Request, status int, err error) {
 	level := slog.LevelInfo
-	if status >= http.StatusInternalServerError {
+	switch {
+	case errors.Is(err, errBusy):
+		level = slog.LevelDebug // the log says it once for many
+	case status >= http.StatusInternalServerError:
 		level = slog.LevelError
 	}
 	s.Logger.LogAttrs(r.Context(), level, "request refused", slog.String("request", requestID(r)), slog.String("method", about(r).method),

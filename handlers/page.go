@@ -3,6 +3,7 @@ package handlers
 import (
 	"errors"
 	"net/http"
+	"strconv"
 
 	"keymaker/store"
 	"keymaker/templates"
@@ -44,6 +45,7 @@ func (s *Server) trouble(w http.ResponseWriter, r *http.Request, err error) {
 	var many tooManyError
 	switch {
 	case errors.Is(err, store.ErrUnavailable):
+		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 	case errors.As(err, &many):
 		many.tell(w.Header())
 		page.Reason = templates.ReasonTooManyRequests

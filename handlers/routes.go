@@ -66,8 +66,12 @@ const (
 	oidc   = "/_tuwunel/oidc"
 	client = "/_matrix/client/{version:r0|v[0-9]+|unstable}"
 
-	discoveryPath = "/.well-known/openid-configuration"
-	callbackRoute = client + "/login/sso/callback/"
+	discoveryPath       = "/.well-known/openid-configuration"
+	serverMetadataPath  = "/.well-known/oauth-authorization-server"
+	wellKnownClientPath = "/.well-known/matrix/client"
+	tokenRoute          = oidc + "/token"
+	uploadRoute         = "/_matrix/media/{version:r0|v1|v3}/upload"
+	callbackRoute       = client + "/login/sso/callback/"
 )
 
 // oauthRoutes exist with an issuer and a provider: the OAuth server starts only
@@ -76,7 +80,7 @@ func (s *Server) oauthRoutes() []route {
 	metadata, issuer := get(s.metadata), get(s.authIssuer)
 	return []route{
 		{discoveryPath, oauthAPI, metadata},
-		{"/.well-known/oauth-authorization-server", oauthAPI, metadata},
+		{serverMetadataPath, oauthAPI, metadata},
 		{"/.well-known/webfinger", matrixAPI, get(s.webfinger)},
 		{"/.well-known/change-password", matrixAPI, get(s.changePassword)},
 		{"/_matrix/client/v1/auth_metadata", matrixAPI, metadata},
@@ -89,7 +93,7 @@ func (s *Server) oauthRoutes() []route {
 		{oidc + "/_complete", page, getPost(s.consent, s.answerConsent)},
 		{accountPath, page, getPost(s.account, s.answerAccount)},
 		{resetPath, page, getPost(s.reset, s.answerReset)},
-		{oidc + "/token", oauthAPI, post(s.token)},
+		{tokenRoute, oauthAPI, post(s.token)},
 		{oidc + "/revoke", oauthAPI, post(s.revoke)},
 		{oidc + "/introspect", serverAPI, post(s.introspect)},
 		{"/oauth2/introspect", serverAPI, post(s.introspect)},
@@ -149,7 +153,7 @@ func (s *Server) mediaRoutes() []route {
 		{client + "/media/download" + named, matrixAPI, get(s.download)},
 		{client + "/media/thumbnail" + id, matrixAPI, get(s.thumbnail)},
 		{media + "/config", matrixAPI, get(s.mediaConfig)},
-		{media + "/upload", matrixAPI, post(s.upload)},
+		{uploadRoute, matrixAPI, post(s.upload)},
 		{media + "/download" + id, matrixAPI, frozen},
 		{media + "/download" + named, matrixAPI, frozen},
 		{media + "/thumbnail" + id, matrixAPI, frozen},
@@ -204,7 +208,7 @@ func (s *Server) routes() []route {
 	routes := []route{
 		{"/livez", serverAPI, get(s.live)},
 		{"/readyz", serverAPI, get(s.ready)},
-		{"/.well-known/matrix/client", matrixAPI, get(s.wellKnownClient)},
+		{wellKnownClientPath, matrixAPI, get(s.wellKnownClient)},
 	}
 	if s.Config.OAuthEnabled() {
 		routes = append(routes, s.oauthRoutes()...)
@@ -263,10 +267,17 @@ func (s *Server) around(r route) http.Handler {
 
 // byMethod answers a method that a route lacks with 405 and what it has.
 func (s *Server) byMethod(r route) http.Handler {
+	admitted := make(map[string]http.HandlerFunc, len(r.methods))
+	for method, h := range r.methods {
+		if h != nil {
+			admitted[method] = s.admitted(r, h)
+		}
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		h, known := r.methods[req.Method]
+		_, known := r.methods[req.Method]
+		h := admitted[req.Method]
 		if req.Method == http.MethodHead {
-			h = r.methods[http.MethodGet] // net/http leaves out the body
+			h = admitted[http.MethodGet] // net/http leaves out the body
 		}
 		switch {
 		case h != nil:

@@ -67,16 +67,17 @@ type Matrix interface {
 // Server answers every request.
 type Server struct {
 	Options
-	cookies cookies
-	forms   *http.CrossOriginProtection
-	limits  limits
-	uploads uploads
-	handler http.Handler
+	cookies   cookies
+	forms     *http.CrossOriginProtection
+	limits    limits
+	uploads   uploads
+	admission *admissions
+	handler   http.Handler
 }
 
 // New builds the server's routes.
 func New(o Options) (*Server, error) {
-	s := &Server{Options: o}
+	s := &Server{Options: o, admission: newAdmissions()}
 	var err error
 	if s.cookies, err = newCookies(o.Config); err != nil {
 		return nil, fmt.Errorf("prepare the cookies: %w", err)

@@ -18,6 +18,17 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		s.oauthFailure(w, r, err)
 		return
 	}
+	// Only a refresh is sure to wait for nothing but the database.
+	in := s.admission.others
+	if r.PostForm.Get("grant_type") == registration.RefreshToken {
+		in = s.admission.sessions
+	}
+	leave, err := s.enter(r.Context(), in)
+	if err != nil {
+		s.oauthFailure(w, r, err)
+		return
+	}
+	defer leave()
 	response, err := s.Provider.Token(r.Context(), r)
 	if err != nil {
 		s.countGuess(r, err)
