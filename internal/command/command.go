@@ -58,6 +58,8 @@ type root struct {
 	Admin    AdminCommand    `cmd:"" help:"Look at accounts, lock, suspend or deactivate them, and read the audit log."`
 	Provider ProviderCommand `cmd:"" help:"Try the identity providers."`
 	Keys     KeysCommand     `cmd:"" help:"Look after the keys that sign ID tokens, and the secret file that seals them."`
+	Backup   BackupCommand   `cmd:"" help:"Keep a SQLite database in a file, while the server runs."`
+	Restore  RestoreCommand  `cmd:"" help:"Put a backup in the place of the database, while no server runs."`
 	Snippet  SnippetCommand  `cmd:"" help:"Print what a reverse proxy must be told: nginx, Caddy or HAProxy."`
 	Version  VersionCommand  `cmd:"" help:"Print the version."`
 }

@@ -23,7 +23,7 @@ const serveVariable = "KEYMAKER_TEST_SERVE"
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(serveVariable); path != "" {
-		os.Exit(command.Main([]string{"serve", "--config", path}, &command.Streams{Out: os.Stdout, Err: os.Stderr}))
+		os.Exit(command.Main([]string{"serve", "--config", path}, &command.Streams{Out: os.Stdout, Err: os.Stderr, Env: os.Environ()}))
 	}
 	os.Exit(m.Run())
 }
