@@ -50,6 +50,7 @@ func (s *Server) enter(ctx context.Context, in *admission.Places) (leave func(),
 		return leave, nil
 	}
 	s.admission.shed.Add(1)
+	s.Metrics.Limited("busy")
 	now, last := s.Clock.Now().UnixMilli(), s.admission.said.Load()
 	if now-last > shedInterval.Milliseconds() && s.admission.said.CompareAndSwap(last, now) {
 		s.Logger.WarnContext(ctx, "more is asked than can be answered: requests are turned away", "requests", s.admission.shed.Swap(0))

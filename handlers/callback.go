@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/url"
@@ -20,19 +21,36 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, templates.ErrorPage{Reason: templates.ReasonUnknownProvider}, err)
 		return
 	}
-	s.finishLogin(w, r, id)
+	if purpose := s.finishLogin(w, r, id); purpose != "" {
+		s.countLogin(r, id, purpose)
+	}
+}
+
+// What somebody is sent to an identity provider for, in the metrics.
+const (
+	visitBegins = "begin" // being sent there, for whatever it is
+	visitSignIn = "sign_in"
+	visitProof  = "prove"
+	visitLink   = "link"
+)
+
+// countLogin counts what became of a person at an identity provider.
+func (s *Server) countLogin(r *http.Request, providerID, purpose string) {
+	s.Metrics.Login(providerID, purpose, cmp.Or(about(r).outcome, "ok"))
 }
 
 // finishLogin verifies what the provider says, finds the Matrix user it means,
-// signs the browser in, and goes on with the request that was waiting.
-func (s *Server) finishLogin(w http.ResponseWriter, r *http.Request, providerID string) {
+// signs the browser in, and goes on with the request that was waiting. It returns
+// what the person was sent there for; "" if they are sent once more.
+func (s *Server) finishLogin(w http.ResponseWriter, r *http.Request, providerID string) (purpose string) {
 	p := s.providerByID(providerID)
 	browser := s.cookies.knownBrowser(r)
 	waiting, err := s.Logins.TakeUpstream(r.Context(), browser, p.ID(), r.URL.Query().Get("state"))
 	if err != nil {
 		s.trouble(w, r, err)
-		return
+		return visitSignIn
 	}
+	purpose = purposeOf(waiting)
 	about(r).again = retryURL(waiting)
 	if waiting.Proof != nil && waiting.Proof.Purpose == purposeReset {
 		keepOpener(w)
@@ -40,24 +58,36 @@ func (s *Server) finishLogin(w http.ResponseWriter, r *http.Request, providerID 
 	query, err := readQuery(r)
 	if err != nil {
 		s.providerFailure(w, r, p, retryURL(waiting), err)
-		return
+		return purpose
 	}
 	identity, err := s.verify(r, p, waiting, query)
 	if err != nil && !waiting.WithoutPKCE && p.RejectsPKCE(r.Context(), err) {
 		again := store.UpstreamLogin{RequestID: waiting.RequestID, Return: waiting.Return, Proof: waiting.Proof, LinkTo: waiting.LinkTo, MaxAge: waiting.MaxAge, Fresh: waiting.Fresh, WithoutPKCE: true}
 		s.start(w, r, browser, p.ID(), again, upstream.Request{})
-		return
+		return ""
 	}
 	if waiting.Proof != nil && errors.Is(err, upstream.ErrStale) {
 		s.unproven(w, r, p, waiting, templates.ReasonNotFresh, err)
-		return
+		return purpose
 	}
 	if err != nil {
 		s.speak(r, waiting)
 		s.providerFailure(w, r, p, retryURL(waiting), err)
-		return
+		return purpose
 	}
 	s.welcome(w, r, p, waiting, identity)
+	return purpose
+}
+
+// purposeOf is what somebody was sent to an identity provider for.
+func purposeOf(l store.UpstreamLogin) string {
+	switch {
+	case l.Proof != nil:
+		return visitProof
+	case l.LinkTo != "":
+		return visitLink
+	}
+	return visitSignIn
 }
 
 // welcome does what somebody was sent to the provider for: they prove who they
@@ -72,6 +102,7 @@ func (s *Server) welcome(w http.ResponseWriter, r *http.Request, p *upstream.Pro
 		s.offerLink(w, r, browser, waiting, identity)
 		return
 	case s.offerTaken(w, r, browser, p, waiting, identity):
+		about(r).outcome = cmp.Or(about(r).outcome, string(templates.ReasonNameTaken))
 		return
 	}
 	localpart, err := s.Accounts.Resolve(r.Context(), p.Config(), identity)

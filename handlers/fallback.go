@@ -1,11 +1,13 @@
 package handlers
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
 
+	"keymaker/internal/telemetry"
 	"keymaker/templates"
 )
 
@@ -55,12 +57,13 @@ func (s *Server) live(w http.ResponseWriter, _ *http.Request) {
 
 // ready says whether the server can work, for those who send it requests.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
-	if err := s.Health(r.Context()); err != nil {
-		s.logFailure(r, http.StatusServiceUnavailable, err)
-		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "unavailable"})
-		return
+	checks := s.Health(r.Context())
+	for _, c := range checks {
+		if c.Err != nil {
+			s.logFailure(r, http.StatusServiceUnavailable, fmt.Errorf("%s: %w", c.Name, c.Err))
+		}
 	}
-	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+	telemetry.WriteHealth(w, checks, false)
 }
 
 // asset serves a file of the pages. Its path changes with its content.

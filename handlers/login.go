@@ -39,7 +39,7 @@ func (s *Server) loginFlows(w http.ResponseWriter, _ *http.Request) {
 	for _, p := range s.Config.IdentityProviders {
 		sso.IdentityProviders = append(sso.IdentityProviders, loginIDP{ID: p.ClientID, Name: p.Name, Icon: p.Icon, Brand: brandID(p)})
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"flows": []loginFlow{sso, {Type: "m.login.token"}}})
+	writeJSON(w, http.StatusOK, map[string]any{"flows": []loginFlow{sso, {Type: tokenFlow}}})
 }
 
 // brandID is the brand in the grammar of MSC2858's identifiers.
@@ -70,6 +70,9 @@ type tokenAnswer struct {
 	ExpiresInMS  int64  `json:"expires_in_ms,omitempty"` // milliseconds
 }
 
+// tokenFlow is the login with the token of a single sign-on.
+const tokenFlow = "m.login.token" //nolint:gosec // the name of a flow
+
 const appserviceLogin = "m.login.application_service"
 
 // errAppservice is MSC4190's answer where the legacy login is none for bridges.
@@ -93,7 +96,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	case body.Type == appserviceLogin:
 		s.matrixFailure(w, r, errAppservice)
 		return
-	case body.Type != "m.login.token":
+	case body.Type != tokenFlow:
 		s.matrixFailure(w, r, mxError(http.StatusBadRequest, "M_UNKNOWN", "This login type is not supported: use m.login.sso and m.login.token."))
 		return
 	case body.Token == "":
@@ -109,6 +112,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	tokens, err := s.Provider.LoginWithToken(r.Context(), provider.LegacyLogin{
 		Token: body.Token, DeviceID: body.DeviceID, DeviceName: body.DeviceDisplayName, Refresh: body.RefreshToken,
 	})
+	s.countLegacyLogin(err)
 	if errors.Is(err, store.ErrNotFound) {
 		err = mxError(http.StatusForbidden, "M_FORBIDDEN", "The login token is unknown, used or expired.")
 	}
@@ -117,6 +121,15 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeJSON(w, http.StatusOK, answerTokens(tokens))
+}
+
+// countLegacyLogin counts the exchange of a login token among the other grants.
+func (s *Server) countLegacyLogin(err error) {
+	outcome := "ok"
+	if err != nil {
+		outcome = provider.AsError(err).Code
+	}
+	s.Metrics.Token(tokenFlow, outcome)
 }
 
 // registerUser makes nobody a user, for users come from the identity providers
@@ -151,6 +164,7 @@ func (s *Server) refresh(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	tokens, err := s.Provider.RefreshLegacy(r.Context(), body.RefreshToken)
+	s.Metrics.Refresh("legacy", provider.RefreshOutcome(tokens != nil && tokens.Replayed, err))
 	if err != nil {
 		s.matrixFailure(w, r, err)
 		return

@@ -30,6 +30,11 @@ type request struct {
 	again string
 	// method is the method for the log: one that exists.
 	method string
+	// route counts the answer.
+	route *telemetry.Route
+	// outcome is what became of the person on the way, in one word; "" for what
+	// they came for.
+	outcome string
 }
 
 // identify gives every request an id, which the answer, the log and the error
@@ -37,11 +42,12 @@ type request struct {
 // states.
 func (s *Server) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		known := &request{id: secret.Letters(12), path: harmless(r.URL.Path), method: knownMethod(r.Method)}
+		known := &request{id: secret.Letters(12), path: harmless(r.URL.Path), method: knownMethod(r.Method), route: s.strays}
 		w.Header().Set("X-Request-Id", known.id)
 		recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
 		start := time.Now() //nolint:forbidigo // a duration, not a point in time
 		next.ServeHTTP(recorder, r.WithContext(context.WithValue(r.Context(), requestKey{}, known)))
+		known.route.Answered(recorder.status)
 		s.Logger.LogAttrs(r.Context(), slog.LevelDebug, "request", slog.String("request", known.id), slog.String("method", known.method),
 			slog.String("path", known.path), slog.Int("status", recorder.status), slog.Duration("took", time.Since(start)))
 	})
@@ -62,10 +68,12 @@ func requestID(r *http.Request) string { return about(r).id }
 var pattern = regexp.MustCompile(`:[^}]*}`)
 
 // at notes the route that a request has met.
-func at(path string, next http.Handler) http.Handler {
+func (s *Server) at(path string, next http.Handler) http.Handler {
 	path = pattern.ReplaceAllString(path, "}")
+	route := s.Metrics.Route(path)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		about(r).path = path
+		known := about(r)
+		known.path, known.route = path, route
 		next.ServeHTTP(w, r)
 	})
 }

@@ -33,6 +33,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, p templates.ErrorP
 	if cause == nil {
 		cause = errors.New(string(p.Reason))
 	}
+	about(r).outcome = string(p.Reason)
 	s.logFailure(r, p.Reason.Status(), cause)
 	s.show(w, r, p.Reason.Status(), p)
 }

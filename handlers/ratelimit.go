@@ -76,6 +76,7 @@ func (e tooManyError) tell(h http.Header) {
 // takeOf is a tooManyError when who takes one too many.
 func (s *Server) takeOf(limit ratelimit.Limit, who string) error {
 	if wait := s.limits.Take(limit, who); wait > 0 {
+		s.Metrics.Limited(limit.Name)
 		return tooManyError{wait: wait}
 	}
 	return nil

@@ -242,7 +242,7 @@ func (s *Server) router(routes []route) *mux.Router {
 	// Paths stay as they were sent: a device id may hold an encoded slash.
 	m := mux.NewRouter().UseEncodedPath().SkipClean(true)
 	for _, r := range routes {
-		m.Handle(r.path, at(r.path, s.around(r)))
+		m.Handle(r.path, s.at(r.path, s.around(r)))
 	}
 	m.NotFoundHandler = http.HandlerFunc(s.notFound)
 	return m

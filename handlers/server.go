@@ -12,6 +12,7 @@ import (
 	"keymaker/internal/clock"
 	"keymaker/internal/config"
 	"keymaker/internal/ratelimit"
+	"keymaker/internal/telemetry"
 	"keymaker/provider"
 	"keymaker/store"
 	"keymaker/templates"
@@ -51,7 +52,9 @@ type Options struct {
 	Clock    clock.Clock
 	Logger   *slog.Logger
 	// Health is asked whether the server can work.
-	Health func(ctx context.Context) error
+	Health func(ctx context.Context) []telemetry.Check
+	// Metrics count what is answered.
+	Metrics *telemetry.Metrics
 }
 
 // Matrix is what the embedded homeserver surface asks for.
@@ -73,6 +76,8 @@ type Server struct {
 	uploads   uploads
 	admission *admissions
 	handler   http.Handler
+	// strays are the requests that no route has.
+	strays *telemetry.Route
 }
 
 // New builds the server's routes.
@@ -86,6 +91,7 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("prepare the forms: %w", err)
 	}
 	s.limits = newLimits(o)
+	s.strays = o.Metrics.Route("none")
 	routes := s.routes()
 	router := s.router(routes)
 	if o.Config.OAuthEnabled() {

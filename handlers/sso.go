@@ -117,6 +117,7 @@ func (s *Server) startFor(w http.ResponseWriter, r *http.Request, browser, wante
 // start sends the browser to the provider, tied to it by state, nonce, PKCE and
 // the browser's cookie (conformance L-06, L-07).
 func (s *Server) start(w http.ResponseWriter, r *http.Request, browser, providerID string, login store.UpstreamLogin, ask upstream.Request) {
+	defer s.countLogin(r, providerID, visitBegins)
 	p := s.providerByID(providerID)
 	login.ProviderID = p.ID()
 	about(r).again = retryURL(login)

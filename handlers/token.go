@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"net/http"
+	"slices"
 
 	"keymaker/provider"
 	"keymaker/provider/registration"
@@ -10,13 +11,23 @@ import (
 // token is the token endpoint (RFC 6749 §3.2). What it answers a refresh with
 // decides whether a client keeps its session: see provider.Token.
 func (s *Server) token(w http.ResponseWriter, r *http.Request) {
-	if err := readSingle(w, r); err != nil {
+	response, err := s.exchange(w, r)
+	s.countExchange(r, response, err)
+	if err != nil {
 		s.oauthFailure(w, r, err)
 		return
 	}
+	writeJSON(w, http.StatusOK, response)
+}
+
+// exchange reads a token request, and has it done unless too many guesses were
+// wrong before it.
+func (s *Server) exchange(w http.ResponseWriter, r *http.Request) (*provider.TokenResponse, error) {
+	if err := readSingle(w, r); err != nil {
+		return nil, err
+	}
 	if err := s.mayGuess(r); err != nil {
-		s.oauthFailure(w, r, err)
-		return
+		return nil, err
 	}
 	// Only a refresh is sure to wait for nothing but the database.
 	in := s.admission.others
@@ -25,17 +36,31 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	}
 	leave, err := s.enter(r.Context(), in)
 	if err != nil {
-		s.oauthFailure(w, r, err)
-		return
+		return nil, err
 	}
 	defer leave()
 	response, err := s.Provider.Token(r.Context(), r)
 	if err != nil {
 		s.countGuess(r, err)
-		s.oauthFailure(w, r, err)
-		return
 	}
-	writeJSON(w, http.StatusOK, response)
+	return response, err
+}
+
+// countExchange counts a token request by its grant, and a refresh by what
+// became of it.
+func (s *Server) countExchange(r *http.Request, response *provider.TokenResponse, err error) {
+	grant := r.PostForm.Get("grant_type")
+	if !slices.Contains(registration.GrantTypes(true), grant) {
+		grant = "other" // whatever a client makes up
+	}
+	outcome := "ok"
+	if err != nil {
+		outcome = provider.AsError(asOAuth(err)).Code
+	}
+	s.Metrics.Token(grant, outcome)
+	if grant == registration.RefreshToken {
+		s.Metrics.Refresh("oauth", provider.RefreshOutcome(response != nil && response.Replayed, asOAuth(err)))
+	}
 }
 
 // mayGuess is a tooManyError for an address that has presented too many wrong
@@ -47,10 +72,11 @@ func (s *Server) mayGuess(r *http.Request) error {
 		return nil
 	}
 	wait := s.limits.Wait(s.limits.failures, who)
-	switch {
-	case wait == 0:
+	if wait == 0 {
 		return nil
-	case r.PostForm.Get("grant_type") == registration.DeviceCode:
+	}
+	s.Metrics.Limited(s.limits.failures.Name)
+	if r.PostForm.Get("grant_type") == registration.DeviceCode {
 		return tooManyError{wait: wait, code: "slow_down"} // the device goes on asking
 	}
 	return tooManyError{wait: wait}

@@ -24,6 +24,8 @@ type TokenResponse struct {
 	RefreshToken string `json:"refresh_token,omitempty"`
 	Scope        string `json:"scope,omitempty"`
 	IDToken      string `json:"id_token,omitempty"`
+	// Replayed: it is an answer that was given before.
+	Replayed bool `json:"-"`
 }
 
 // Token answers a request to the token endpoint whose form has been parsed.
@@ -114,7 +116,7 @@ func (p *Provider) admit(ctx context.Context, request fosite.AccessRequester, se
 		return nil // nobody's account is used
 	}
 	if session.Account.Deactivated {
-		return invalidGrant("The account has been deactivated.")
+		return invalidGrant("The account has been deactivated.").because(ErrDeactivated)
 	}
 	if session.Account.Locked {
 		if err := p.admitLocked(request); err != nil {
@@ -175,5 +177,6 @@ func (p *Provider) tokenResponse(r fosite.AccessResponder, session *store.Sessio
 	return &TokenResponse{
 		AccessToken: r.GetAccessToken(), TokenType: "Bearer", ExpiresIn: int64((max(left, 0) + time.Second - 1) / time.Second),
 		RefreshToken: text("refresh_token"), Scope: granted, IDToken: text("id_token"),
+		Replayed: session.Rotation.Replay,
 	}
 }

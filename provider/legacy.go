@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"keymaker/internal/secret"
@@ -31,6 +32,8 @@ type LegacyTokens struct {
 	AccessToken  string
 	RefreshToken string        // "" for a client that cannot refresh
 	ExpiresIn    time.Duration // 0 = never
+	// Replayed: it is the answer to a refresh that was given before.
+	Replayed bool
 }
 
 // LoginWithToken exchanges a login token for a session. The token is used up
@@ -128,11 +131,13 @@ func (p *Provider) RefreshLegacy(ctx context.Context, token string) (*LegacyToke
 	session, err := p.store.Presented(ctx, key, store.Legacy)
 	switch {
 	case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrReused):
-		return nil, ErrUnknownToken
+		return nil, fmt.Errorf("%w: %w", ErrUnknownToken, err)
 	case err != nil:
 		return nil, err
-	case session.Account.Deactivated, !session.RefreshExpiresAt.IsZero() && !p.clock.Now().Before(session.RefreshExpiresAt):
-		return nil, ErrUnknownToken
+	case session.Account.Deactivated:
+		return nil, fmt.Errorf("%w: %w", ErrUnknownToken, ErrDeactivated)
+	case !session.RefreshExpiresAt.IsZero() && !p.clock.Now().Before(session.RefreshExpiresAt):
+		return nil, fmt.Errorf("%w: %w", ErrUnknownToken, errRefreshExpired)
 	case session.Account.Locked:
 		return nil, ErrLocked
 	}
@@ -157,7 +162,7 @@ func (p *Provider) rotateLegacy(ctx context.Context, presented string, session *
 		return nil, ErrUnknownToken
 	}
 	return &LegacyTokens{UserID: session.UserID, DeviceID: session.DeviceID, AccessToken: access.token, RefreshToken: next,
-		ExpiresIn: access.row.ExpiresAt.Add(-accessGrace).Sub(p.clock.Now())}, err
+		ExpiresIn: access.row.ExpiresAt.Add(-accessGrace).Sub(p.clock.Now()), Replayed: rotation.Replay}, err
 }
 
 // Logout ends the caller's session and its device, or with all every session of

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
@@ -42,6 +43,9 @@ type Options struct {
 	// Notices leaves mails for people wherever something happens to their
 	// accounts that they should know of (JobNotice), and keeps their language.
 	Notices bool
+	// Observe is told how long a statement ("read", "write") or a transaction
+	// took; nil for nobody.
+	Observe func(operation string, took time.Duration)
 }
 
 // Store is an open database. It is safe for concurrent use.
@@ -55,6 +59,7 @@ type Store struct {
 	postgres       bool
 	statements     atomic.Int64
 	transactions   atomic.Int64
+	observe        func(operation string, took time.Duration)
 	events         atomic.Uint32
 	usage          usage
 	jobs           chan struct{}
@@ -71,7 +76,7 @@ type Store struct {
 // one that a newer version has written (ErrNewerDatabase) or, with Exclusive,
 // one that another server holds (ErrLocked).
 func Open(ctx context.Context, o Options) (*Store, error) {
-	s := &Store{serverName: o.ServerName, clock: o.Clock, sealer: o.Sealer, log: o.Logger, outbox: o.Outbox, noPictures: o.NoPictures || o.Outbox, notices: o.Notices, jobs: make(chan struct{}, 1)}
+	s := &Store{serverName: o.ServerName, clock: o.Clock, sealer: o.Sealer, log: o.Logger, outbox: o.Outbox, noPictures: o.NoPictures || o.Outbox, notices: o.Notices, observe: o.Observe, jobs: make(chan struct{}, 1)}
 	var err error
 	if path, ok := strings.CutPrefix(o.URL.Reveal(), "sqlite:"); ok {
 		err = s.openSQLite(ctx, path, o.Exclusive)
@@ -139,7 +144,7 @@ func (s *Store) use(dialector gorm.Dialector, prepare bool) (*gorm.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	return db, s.countStatements(db)
+	return db, errors.Join(s.countStatements(db), s.timeStatements(db))
 }
 
 func (s *Store) countStatements(db *gorm.DB) error {

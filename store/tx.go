@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"time"
 
 	"gorm.io/gorm"
 )
@@ -19,6 +20,8 @@ type tx struct {
 	// the outermost one.
 	jobs  bool
 	lanes []string
+	// began is when the transaction was asked for.
+	began time.Time
 }
 
 func txFrom(ctx context.Context) *tx {
@@ -54,11 +57,12 @@ func (s *Store) BeginTX(ctx context.Context) (context.Context, error) {
 		return context.WithValue(ctx, txKey{}, &tx{db: outer.db, joined: true, outer: outer.outer}), nil
 	}
 	s.transactions.Add(1)
+	began := time.Now() //nolint:forbidigo // a duration, not a point in time
 	db := s.writer.WithContext(ctx).Begin()
 	if db.Error != nil {
 		return ctx, fault("begin a transaction", db.Error)
 	}
-	begun := &tx{db: db}
+	begun := &tx{db: db, began: began}
 	begun.outer = begun
 	return context.WithValue(ctx, txKey{}, begun), nil
 }
@@ -70,6 +74,7 @@ func (s *Store) Commit(ctx context.Context) error {
 		return nil
 	}
 	err := fault("commit", t.db.Commit().Error)
+	s.took(operationTransaction, t.began)
 	if err == nil {
 		s.added(ctx, t)
 	}

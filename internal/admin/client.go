@@ -26,16 +26,22 @@ type Client struct {
 }
 
 // NewClient asks the server that listens on a Unix socket.
-func NewClient(socket string) *Client {
+func NewClient(socket string) *Client { return &Client{socket: socket, http: HTTPClient(socket)} }
+
+// Base is what comes before a path of the private socket. The host is nobody's:
+// the transport knows the socket alone.
+const Base = "http://keymaker.invalid"
+
+// HTTPClient speaks HTTP through a Unix socket.
+func HTTPClient(socket string) *http.Client {
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}
-	return &Client{socket: socket, http: &http.Client{Transport: transport, Timeout: callTimeout}}
+	return &http.Client{Transport: transport, Timeout: callTimeout}
 }
 
 func (c *Client) call(ctx context.Context, name string, question []byte) ([]byte, error) {
-	// The host is nobody's: the transport knows the socket alone.
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://keymaker.invalid"+path+name, bytes.NewReader(question))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, Base+path+name, bytes.NewReader(question))
 	if err != nil {
 		return nil, fmt.Errorf("ask the server: %w", err)
 	}

@@ -61,7 +61,7 @@ func (c *AdminCommand) runBy(ctx context.Context, streams *Streams, directly fun
 	if !c.Server {
 		return directly(ctx, cfg, a, do)
 	}
-	if cfg.Private.Address == "" {
+	if cfg.Private.Socket() == "" {
 		return errors.New("the configuration's [global.private] names no address: set it for the server, or name its socket with --socket")
 	}
 	a.on = admin.NewClient(cfg.Private.Socket())

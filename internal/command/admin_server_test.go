@@ -179,9 +179,11 @@ func TestAdminWithoutAServer(t *testing.T) {
 		status      int
 		says        string
 	}{
-		{"no socket in the configuration", "--server", 1, "[global.private] names no address"},
+		{"no server at the socket of the configuration", "--server", 1, "no server answers on"},
+		{"no socket in the configuration", "--config none.toml --server", 1, "[global.private] names no address"},
 		{"nobody at the socket", "--socket nothing", 1, "no server answers on"},
 	}
+	write(t, "none.toml", "[global]\nserver_name = \"example.com\"\n[global.private]\naddress = \"none\"\n")
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			status, out, errs := administer("", append([]string{"query", "oauth", "list-users"}, strings.Fields(tt.flags)...)...)

@@ -50,18 +50,19 @@ const (
 )
 
 type root struct {
-	Init     InitCommand     `cmd:"" help:"Write a first configuration and its secrets, and say what remains to be done."`
-	Serve    ServeCommand    `cmd:"" help:"Run the server."`
-	Demo     DemoCommand     `cmd:"" help:"Run the server with a demonstration identity provider, on this machine only."`
-	Doctor   DoctorCommand   `cmd:"" help:"Look at the server from outside and inside, and say what to change. Exit status 1 if anything has failed."`
-	Config   ConfigCommand   `cmd:"" help:"Check the configuration, or print one with comments."`
-	Admin    AdminCommand    `cmd:"" help:"Look at accounts, lock, suspend or deactivate them, and read the audit log."`
-	Provider ProviderCommand `cmd:"" help:"Try the identity providers."`
-	Keys     KeysCommand     `cmd:"" help:"Look after the keys that sign ID tokens, and the secret file that seals them."`
-	Backup   BackupCommand   `cmd:"" help:"Keep a SQLite database in a file, while the server runs."`
-	Restore  RestoreCommand  `cmd:"" help:"Put a backup in the place of the database, while no server runs."`
-	Snippet  SnippetCommand  `cmd:"" help:"Print what a reverse proxy must be told: nginx, Caddy or HAProxy."`
-	Version  VersionCommand  `cmd:"" help:"Print the version."`
+	Init        InitCommand        `cmd:"" help:"Write a first configuration and its secrets, and say what remains to be done."`
+	Serve       ServeCommand       `cmd:"" help:"Run the server."`
+	Demo        DemoCommand        `cmd:"" help:"Run the server with a demonstration identity provider, on this machine only."`
+	Healthcheck HealthcheckCommand `cmd:"" help:"Ask the server that runs on this machine whether it can work. Exit status 0 if it can."`
+	Doctor      DoctorCommand      `cmd:"" help:"Look at the server from outside and inside, and say what to change. Exit status 1 if anything has failed."`
+	Config      ConfigCommand      `cmd:"" help:"Check the configuration, or print one with comments."`
+	Admin       AdminCommand       `cmd:"" help:"Look at accounts, lock, suspend or deactivate them, and read the audit log."`
+	Provider    ProviderCommand    `cmd:"" help:"Try the identity providers."`
+	Keys        KeysCommand        `cmd:"" help:"Look after the keys that sign ID tokens, and the secret file that seals them."`
+	Backup      BackupCommand      `cmd:"" help:"Keep a SQLite database in a file, while the server runs."`
+	Restore     RestoreCommand     `cmd:"" help:"Put a backup in the place of the database, while no server runs."`
+	Snippet     SnippetCommand     `cmd:"" help:"Print what a reverse proxy must be told: nginx, Caddy or HAProxy."`
+	Version     VersionCommand     `cmd:"" help:"Print the version."`
 }
 
 // Main runs the command that args name and returns the exit status. SIGINT and

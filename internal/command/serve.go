@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"log/slog"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
 
 	"keymaker/internal/config"
 	"keymaker/internal/server"
@@ -33,34 +31,27 @@ func (c *ServeCommand) Run(ctx context.Context, streams *Streams) error {
 	if err != nil {
 		return err
 	}
-	listeners, err := s.Listen(ctx)
+	sockets, err := s.Open(ctx)
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
-	private, err := s.ListenPrivate(ctx)
-	if err != nil {
-		return errors.Join(err, closeAll(listeners), s.Close())
-	}
-	if private != nil {
-		log.InfoContext(ctx, "listening to administrators", "socket", private.Addr().String())
-	}
-	for _, l := range listeners {
-		log.InfoContext(ctx, "listening", "address", l.Addr().String(), "issuer", cfg.Issuer())
-	}
-	group, running := errgroup.WithContext(ctx)
-	group.Go(func() error { return s.Serve(running, listeners...) })
-	group.Go(func() error { return s.ServePrivate(running, private) })
-	err = errors.Join(group.Wait(), s.Close())
+	tellSockets(ctx, log, sockets, cfg.Issuer())
+	err = errors.Join(s.Run(ctx, sockets), s.Close())
 	log.InfoContext(ctx, "stopped")
 	return err
 }
 
-func closeAll(listeners []net.Listener) error {
-	var errs []error
-	for _, l := range listeners {
-		errs = append(errs, l.Close())
+// tellSockets logs what the server listens on.
+func tellSockets(ctx context.Context, log *slog.Logger, sockets *server.Sockets, issuer string) {
+	if sockets.Private != nil {
+		log.InfoContext(ctx, "listening to administrators", "socket", sockets.Private.Addr().String())
 	}
-	return errors.Join(errs...)
+	if sockets.Metrics != nil {
+		log.InfoContext(ctx, "listening to Prometheus", "address", sockets.Metrics.Addr().String())
+	}
+	for _, l := range sockets.Public {
+		log.InfoContext(ctx, "listening", "address", l.Addr().String(), "issuer", issuer)
+	}
 }
 
 // loadConfig reads the configuration and tells everything that is wrong with it

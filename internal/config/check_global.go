@@ -17,6 +17,7 @@ func checkGlobal(r *reader, n *node, path string) {
 	}
 	checkAdminUsers(r, n, path)
 	checkSecretFile(r, n, path)
+	findSocket(r)
 	checkSMTP(r, n.table()["smtp"], join(path, "smtp"))
 	if list := n.table()["identity_provider"]; list != nil {
 		checkIDs(r, list.list(), join(path, "identity_provider"), "provider", func(i int) string { return r.draft.config.IdentityProviders[i].ClientID })
@@ -48,7 +49,7 @@ func checkSecretFile(r *reader, n *node, path string) {
 	c, at := r.draft.config, n.at("secret_file")
 	file, isSQLite := sqlitePath(c.Database.URL)
 	if c.SecretFile == "" && isSQLite {
-		c.SecretFile = besides(file)
+		c.SecretFile = besides(file, ".secret")
 	}
 	switch {
 	case c.Database.URL == "" || c.SecretFile == "" && n.has("secret_file"):
@@ -65,11 +66,24 @@ func checkSecretFile(r *reader, n *node, path string) {
 	}
 }
 
-// besides is the file of the master key for a SQLite database.
-func besides(database string) string {
-	file := strings.TrimSuffix(database, filepath.Ext(database)) + ".secret"
+// findSocket puts the private socket beside a SQLite file. Where the path is too
+// long for a socket there is none.
+func findSocket(r *reader) {
+	c := r.draft.config
+	file, isSQLite := sqlitePath(c.Database.URL)
+	if c.Private.Address != "" || !isSQLite {
+		return
+	}
+	if path := besides(file, ".sock"); len(path) <= maxSocketPath {
+		c.Private.Address, c.Private.Implied = unixScheme+path, true
+	}
+}
+
+// besides is a file beside a SQLite database, with another ending.
+func besides(database, ending string) string {
+	file := strings.TrimSuffix(database, filepath.Ext(database)) + ending
 	if file == database {
-		file += ".secret"
+		file += ending
 	}
 	return file
 }

@@ -260,10 +260,19 @@ const maxSocketPath = 103
 func checkPrivateAddress(s string) error {
 	path, ok := strings.CutPrefix(s, unixScheme)
 	switch {
+	case s == noSocket:
+		return nil
 	case !ok || path == "":
-		return refuse("%s is no Unix socket: write unix:/run/keymaker/admin.sock", quote(s))
+		return refuse("%s is no Unix socket: write unix:/run/keymaker/admin.sock, or none", quote(s))
 	case len(path) > maxSocketPath:
 		return refuse("%s is too long: the path of a socket has at most %d bytes", quote(s), maxSocketPath)
+	}
+	return nil
+}
+
+func checkMetricsAddress(s string) error {
+	if a, err := netip.ParseAddrPort(s); err != nil || a.Port() == 0 {
+		return refuse("%s is no IP address with a port: write 127.0.0.1:9464", quote(s))
 	}
 	return nil
 }

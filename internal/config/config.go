@@ -105,11 +105,23 @@ func (h Homeserver) Remote() bool { return h.Kind == HomeserverSynapse }
 
 // Private is [global.private].
 type Private struct {
-	Address string // unix:PATH; "" = administrators work on the database alone
+	Address string // unix:PATH, or "none"; "" = there is no default
+	// Implied: the address is the default, and nobody has asked for it.
+	Implied        bool
+	MetricsAddress string // IP:PORT; "" = metrics are on the socket alone
 }
 
+// noSocket is how an administrator asks for no private socket.
+const noSocket = "none"
+
 // Socket is the path of the socket; "" for none.
-func (p Private) Socket() string { return strings.TrimPrefix(p.Address, unixScheme) }
+func (p Private) Socket() string {
+	path, ok := strings.CutPrefix(p.Address, unixScheme)
+	if !ok {
+		return ""
+	}
+	return path
+}
 
 // IdentityProvider is one [[global.identity_provider]].
 type IdentityProvider struct {

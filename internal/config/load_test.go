@@ -32,6 +32,7 @@ func TestTheSmallestConfigurationHasEveryDefault(t *testing.T) {
 		AdminUsers:           []string{},
 		Database:             config.Database{URL: "sqlite:keymaker.db"},
 		Homeserver:           config.Homeserver{Kind: "embedded"},
+		Private:              config.Private{Address: "unix:keymaker.sock", Implied: true},
 		SMTP:                 mail.Options{Security: mail.StartTLS, Timeout: 15 * time.Second},
 		SecretFile:           "keymaker.secret",
 		LogLevel:             "info",

@@ -17,7 +17,7 @@ var whole = section{sections: []section{{
 		{key: "well_known", doc: "Where clients find this server.", options: wellKnownOptions},
 		{key: "database", doc: "Where everything is stored.", options: databaseOptions},
 		{key: "homeserver", doc: "The Matrix homeserver that the tokens are for.", options: homeserverOptions, check: checkHomeserverTable},
-		{key: "private", doc: "Where administrators ask the server that runs. See admin.md.", options: privateOptions},
+		{key: "private", doc: "Where administrators and their programs ask the server that runs. See admin.md and monitoring.md.", options: privateOptions},
 		{
 			key:     "identity_provider",
 			doc:     "Where people prove who they are: one such block for each identity provider.",
@@ -256,8 +256,14 @@ var privateOptions = []option{
 	{
 		key: "address", sample: "unix:/run/keymaker/admin.sock",
 		takes: text(func(d *draft) *string { return &d.config.Private.Address }, checkPrivateAddress),
-		doc: "unix:PATH, a socket that only the user can open that the server runs as; it asks nobody who they are, and so listens on no network. " +
-			"Without it, administrators work on the database itself.",
+		doc: "unix:PATH, a socket that only the user can open that the server runs as: administration, metrics, profiles and health. It asks nobody who they are, and so listens on no network. " +
+			"With SQLite it is by default the database file with the ending .sock; with PostgreSQL there is none by default. none: there is no socket, and administrators work on the database itself.",
+	},
+	{
+		key: "metrics_address", sample: "127.0.0.1:9464",
+		takes: text(func(d *draft) *string { return &d.config.Private.MetricsAddress }, checkMetricsAddress),
+		doc: "Where Prometheus, which knows no Unix sockets, fetches /metrics: an IP address and a port. /livez and /readyz are there as well, and nothing else. " +
+			"Nobody is asked who they are: metrics name no person, but choose a loopback address, or one that only Prometheus reaches. Without it, metrics are on the socket alone.",
 	},
 }
 

@@ -71,6 +71,8 @@ type Options struct {
 	AtOnce map[string]int
 	// Limits are how long handlers of a kind may take.
 	Limits map[string]time.Duration
+	// Observe is told of every attempt: the kind, and done, retried or given_up.
+	Observe func(kind, outcome string)
 	// Grace is how long jobs that are being done may take to end when the server
 	// stops.
 	Grace time.Duration
@@ -173,6 +175,9 @@ func (r *Runner) do(ctx context.Context, j store.Job) (over bool) {
 	stopped := ctx.Err() != nil
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
+	if !stopped {
+		r.observe(j, failed)
+	}
 	now, log := r.Clock.Now(), r.Logger.With("job", j.ID, "kind", j.Kind, "attempt", j.Attempts)
 	var err error
 	switch {
@@ -202,6 +207,21 @@ func (r *Runner) do(ctx context.Context, j store.Job) (over bool) {
 		log.ErrorContext(ctx, "write what became of a job", "error", err)
 	}
 	return over && err == nil
+}
+
+// observe tells of an attempt that nothing has cut short.
+func (r *Runner) observe(j store.Job, failed error) {
+	outcome := "retried"
+	switch {
+	case r.Observe == nil:
+		return
+	case failed == nil:
+		outcome = "done"
+	case errors.Is(failed, ErrAway), errors.Is(failed, ErrPatience):
+	case errors.Is(failed, ErrFinal), j.Attempts >= MaxAttempts:
+		outcome = "given_up"
+	}
+	r.Observe(j.Kind, outcome)
 }
 
 // attempt calls the handler. What panics has failed.

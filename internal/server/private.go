@@ -7,20 +7,33 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"os"
 	"syscall"
 
 	"keymaker/internal/admin"
+	"keymaker/internal/telemetry"
 )
 
 // ListenPrivate opens the socket for administrators, which only the user that
 // the server runs as can open; nil where none is configured. What a server that
-// crashed has left in its place is removed, and what is no socket is not.
+// crashed has left in its place is removed, and what is no socket is not. The
+// server goes on without a socket that nobody has asked for: not every file
+// system can hold one.
 func (s *Server) ListenPrivate(ctx context.Context) (net.Listener, error) {
 	path := s.config.Private.Socket()
 	if path == "" {
 		return nil, nil
 	}
+	l, err := listenUnix(ctx, path)
+	if err != nil && s.config.Private.Implied {
+		s.log.WarnContext(ctx, "there is no private socket: set [global.private] address to another path, or to none", "error", err)
+		return nil, nil
+	}
+	return l, err
+}
+
+func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 	switch info, err := os.Lstat(path); {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
@@ -45,26 +58,75 @@ func (s *Server) ListenPrivate(ctx context.Context) (net.Listener, error) {
 	return l, nil
 }
 
+// ListenMetrics opens the address for Prometheus; nil where none is configured.
+func (s *Server) ListenMetrics(ctx context.Context) (net.Listener, error) {
+	if s.config.Private.MetricsAddress == "" {
+		return nil, nil
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", s.config.Private.MetricsAddress)
+	if err != nil {
+		return nil, fmt.Errorf("listen to Prometheus: %w", err)
+	}
+	return l, nil
+}
+
 // ServePrivate does what administrators ask on the listener until ctx ends; with
 // nil it does nothing.
 func (s *Server) ServePrivate(ctx context.Context, l net.Listener) error {
+	return s.serveAside(ctx, l, s.Private())
+}
+
+// ServeMetrics answers Prometheus on the listener until ctx ends; with nil it
+// does nothing.
+func (s *Server) ServeMetrics(ctx context.Context, l net.Listener) error {
+	return s.serveAside(ctx, l, s.Monitoring())
+}
+
+// Private is what the private socket answers: administration, metrics, health
+// and profiles.
+func (s *Server) Private() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/admin/", s.administration())
+	mux.Handle("/", s.Monitoring())
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index) // the named profiles as well
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return mux
+}
+
+func (s *Server) administration() http.Handler {
+	return (&admin.Service{Store: s.store, Config: s.config, Clock: s.clock}).Handler(s.log)
+}
+
+// Monitoring is what programs ask that watch the server: metrics, and health
+// with the reasons.
+func (s *Server) Monitoring() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", s.metrics.Handler(s.log))
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { telemetry.WriteHealth(w, nil, true) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { telemetry.WriteHealth(w, s.health(r.Context()), true) })
+	return mux
+}
+
+func (s *Server) serveAside(ctx context.Context, l net.Listener, h http.Handler) error {
 	if l == nil {
 		return nil
 	}
-	service := &admin.Service{Store: s.store, Config: s.config, Clock: s.clock}
-	hs := &http.Server{Handler: service.Handler(s.log), ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+	hs := &http.Server{Handler: h, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		MaxHeaderBytes: maxHeader}
 	ended := make(chan error, 1)
 	go func() { ended <- hs.Serve(l) }()
 	select {
 	case err := <-ended:
-		return fmt.Errorf("serve administrators: %w", err)
+		return fmt.Errorf("serve on %s: %w", l.Addr(), err)
 	case <-ctx.Done():
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.ShutdownTimeout)
 	defer cancel()
 	if err := hs.Shutdown(ctx); err != nil {
-		return errors.Join(fmt.Errorf("administrators were cut off: %w", err), hs.Close())
+		return errors.Join(fmt.Errorf("requests on %s were cut off: %w", l.Addr(), err), hs.Close())
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ func TestListenPrivate(t *testing.T) {
 		return l, err
 	}
 	t.Run("nothing without an address", func(t *testing.T) {
-		if l, err := start(t, ""); l != nil || err != nil {
+		if l, err := start(t, "[global.private]\naddress = \"none\"\n"); l != nil || err != nil {
 			t.Errorf("%v, error %v", l, err)
 		}
 	})
@@ -72,6 +72,16 @@ func TestListenPrivate(t *testing.T) {
 		}
 		if text, err := os.ReadFile(path); err != nil || string(text) != "kept" {
 			t.Errorf("the file is %q, error %v", text, err)
+		}
+	})
+	t.Run("the server goes on without one that nobody has asked for", func(t *testing.T) {
+		t.Chdir(dir)
+		s := startAlone(t, "[global.database]\nurl = \"sqlite:own.db\"\n")
+		if err := os.WriteFile("own.sock", []byte("kept"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if l, err := s.ListenPrivate(t.Context()); l != nil || err != nil {
+			t.Errorf("%v, error %v", l, err)
 		}
 	})
 	t.Run("a folder that is not there", func(t *testing.T) {

@@ -64,6 +64,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	group.Go(func() error { return s.background(running) })
 	group.Go(func() error { return s.keepKeys(running) })
 	group.Go(func() error { return s.jobs.Run(running) })
+	group.Go(func() error { return s.watchProviders(running) })
 	group.Go(func() error {
 		<-running.Done()
 		// The deadline is a new one: the context that ended is what ends us.

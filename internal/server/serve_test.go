@@ -22,8 +22,11 @@ import (
 // startAlone builds a server with nothing around it.
 func startAlone(t *testing.T, lines string) *server.Server {
 	t.Helper()
-	text := fmt.Sprintf("[global]\nserver_name = \"example.org\"\n%s\n[global.well_known]\nclient = \"http://127.0.0.1:8080\"\n[global.database]\nurl = %q\n"+
-		"[[global.identity_provider]]\nbrand = \"Nobody\"\nclient_id = \"x\"\nissuer_url = \"http://127.0.0.1:1\"\n", lines, "sqlite:"+filepath.Join(t.TempDir(), "k.db"))
+	if !strings.Contains(lines, "[global.database]") {
+		lines += fmt.Sprintf("\n[global.database]\nurl = %q\n", "sqlite:"+filepath.Join(t.TempDir(), "k.db"))
+	}
+	text := fmt.Sprintf("[global]\nserver_name = \"example.org\"\n%s\n[global.well_known]\nclient = \"http://127.0.0.1:8080\"\n"+
+		"[[global.identity_provider]]\nbrand = \"Nobody\"\nclient_id = \"x\"\nissuer_url = \"http://127.0.0.1:1\"\n", lines)
 	cfg, err := config.Parse("keymaker.toml", []byte(text), nil)
 	if err != nil {
 		t.Fatal(err)

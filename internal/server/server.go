@@ -14,10 +14,12 @@ import (
 	"time"
 
 	"keymaker/handlers"
+	"keymaker/internal/build"
 	"keymaker/internal/clock"
 	"keymaker/internal/config"
 	"keymaker/internal/jobs"
 	"keymaker/internal/secret"
+	"keymaker/internal/telemetry"
 	"keymaker/provider"
 	"keymaker/store"
 	"keymaker/templates"
@@ -43,6 +45,9 @@ type Server struct {
 	handler  *handlers.Server
 	clock    clock.Clock
 	log      *slog.Logger
+	metrics  *telemetry.Metrics
+	// upstreams are the identity providers, in the order of the configuration.
+	upstreams []*upstream.Provider
 }
 
 // With one half of the prerequisites the OAuth server does not start.
@@ -69,12 +74,14 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	metrics := telemetry.NewMetrics(build.Read().Version)
 	db, err := store.Open(ctx, store.Options{URL: o.Config.Database.URL, ServerName: o.Config.ServerName, Clock: o.Clock, Sealer: sealer,
-		Logger: o.Logger, Exclusive: true, Notices: o.Config.SMTP.Enabled(), Outbox: o.Config.Homeserver.Remote(), NoPictures: !o.Config.KeepsPictures()})
+		Logger: o.Logger, Exclusive: true, Notices: o.Config.SMTP.Enabled(), Outbox: o.Config.Homeserver.Remote(), NoPictures: !o.Config.KeepsPictures(), Observe: metrics.Database})
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	s := &Server{config: o.Config, store: db, clock: o.Clock, log: o.Logger}
+	s := &Server{config: o.Config, store: db, clock: o.Clock, log: o.Logger, metrics: metrics}
+	metrics.Watch(s.state)
 	if s.handler, err = s.assemble(ctx, o, sealer); err != nil {
 		if errors.Is(err, secret.ErrSealed) {
 			err = fmt.Errorf("secret_file %s is not the one that the database was sealed with: %w", filepath.Clean(o.Config.SecretFile), err)
@@ -156,19 +163,18 @@ func (s *Server) assemble(ctx context.Context, o Options, sealer *secret.Sealer)
 	if err != nil {
 		return nil, err
 	}
-	var upstreams []*upstream.Provider
 	for _, c := range o.Config.IdentityProviders {
-		upstreams = append(upstreams, upstream.New(c, o.Config.CallbackURL(c), upstream.Options{HTTPClient: o.HTTPClient, Clock: o.Clock, Logger: o.Logger, Reach: s.provider.Reach()}))
+		s.upstreams = append(s.upstreams, upstream.New(c, o.Config.CallbackURL(c), upstream.Options{HTTPClient: o.HTTPClient, Clock: o.Clock, Logger: o.Logger, Reach: s.provider.Reach()}))
 	}
-	pictures := &upstream.Pictures{Store: s.store, Providers: upstreams, Off: !o.Config.KeepsPictures()}
+	pictures := &upstream.Pictures{Store: s.store, Providers: s.upstreams, Off: !o.Config.KeepsPictures()}
 	work := s.work(pages)
 	maps.Copy(work, tasks)
 	maps.Copy(work, pictures.Jobs())
-	s.jobs = jobs.New(jobs.Options{Store: s.store, Clock: o.Clock, Logger: o.Logger, Handlers: work, Grace: o.Config.ShutdownTimeout,
+	s.jobs = jobs.New(jobs.Options{Store: s.store, Clock: o.Clock, Logger: o.Logger, Handlers: work, Grace: o.Config.ShutdownTimeout, Observe: s.metrics.Job,
 		AtOnce: map[string]int{store.JobPicture: pictureJobs}, Limits: map[string]time.Duration{store.JobHomeserver: homeserverLimit}})
 	answers := handlers.Options{
-		Config: o.Config, Provider: s.provider, Upstreams: upstreams, Accounts: &upstream.Accounts{ServerName: o.Config.ServerName, Links: home, Localparts: home}, Logins: s.store, Account: s.store, Proofs: s.store, Resets: s.store, PictureTaker: pictures,
-		Pages: pages, FormKey: formKey, LimitKey: limitKey, Limits: s.store, Clock: o.Clock, Logger: o.Logger, Health: s.store.Ping,
+		Config: o.Config, Provider: s.provider, Upstreams: s.upstreams, Accounts: &upstream.Accounts{ServerName: o.Config.ServerName, Links: home, Localparts: home}, Logins: s.store, Account: s.store, Proofs: s.store, Resets: s.store, PictureTaker: pictures,
+		Pages: pages, FormKey: formKey, LimitKey: limitKey, Limits: s.store, Clock: o.Clock, Logger: o.Logger, Health: s.health, Metrics: s.metrics,
 	}
 	s.answerFor(&answers)
 	return handlers.New(answers)
