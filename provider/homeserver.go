@@ -7,7 +7,8 @@ type Homeserver interface {
 	// Provision makes the user and the device exist on the homeserver. It is
 	// called before a token for them leaves; when it fails none does, and the
 	// code stays good (conformance D-11). It may be called again for what it
-	// has done already.
+	// has done already. Without a device it is no failure that the homeserver
+	// cannot be told.
 	Provision(ctx context.Context, p Provision) error
 }
 

@@ -18,7 +18,7 @@ type UserInfo struct {
 	Name              string `json:"name,omitempty"`
 	PreferredUsername string `json:"preferred_username,omitempty"`
 	MXID              string `json:"mxid,omitempty"`       // as the subject; no claim of OpenID's
-	Username          string `json:"username,omitempty"`   // as PreferredUsername; no claim of OpenID's
+	Username          string `json:"username,omitempty"`   // the localpart, which the subject has too; no claim of OpenID's
 	Picture           string `json:"picture,omitempty"`    // a URL that whoever knows it can open
 	UpdatedAt         int64  `json:"updated_at,omitempty"` // seconds
 	Email             string `json:"email,omitempty"`
@@ -28,7 +28,7 @@ type UserInfo struct {
 // UserInfo returns the claims that the caller's scope covers. The caller must
 // have the openid scope (F-21).
 func (p *Provider) UserInfo(ctx context.Context, c *Caller) (UserInfo, error) {
-	info := UserInfo{Subject: c.Session.UserID}
+	info := UserInfo{Subject: c.Session.UserID, Username: c.Session.Login.Localpart}
 	profile, email := c.Scope.Has(scope.Profile), c.Scope.Has(scope.Email)
 	if !profile && !email {
 		return info, nil
@@ -42,7 +42,7 @@ func (p *Provider) UserInfo(ctx context.Context, c *Caller) (UserInfo, error) {
 		if !user.ProfileChangedAt.IsZero() {
 			info.UpdatedAt = user.ProfileChangedAt.Unix()
 		}
-		info.MXID, info.Username = info.Subject, info.PreferredUsername
+		info.MXID = info.Subject
 		if info.Picture, err = p.pictureURL(ctx, user); err != nil {
 			return info, err
 		}

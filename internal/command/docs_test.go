@@ -56,6 +56,8 @@ func inFolder(t *testing.T) {
 	write(t, "keycloak_secret", "secret")
 	write(t, "smtp_password", "secret")
 	write(t, "wiki_secret", strings.Repeat("s", 44))
+	write(t, "tuwunel_client_secret", strings.Repeat("s", 44))
+	write(t, "homeserver_secret", strings.Repeat("h", 44))
 	write(t, "secret", strings.Repeat("k", 32))
 	write(t, "logo.svg", "<svg/>")
 	if err := os.Mkdir("templates", 0o700); err != nil {

@@ -50,6 +50,10 @@ var (
 // there, and one that is being told is waited for.
 func (h *Synapse) Provision(ctx context.Context, p provider.Provision) error {
 	if p.DeviceID == "" {
+		// Who signs in elsewhere with this account needs no homeserver, unless it is
+		// the homeserver itself that lets them in here: then the user has to be there.
+		// What cannot be told now stays a job.
+		_ = h.Clear(ctx, store.HomeserverLane(p.Localpart))
 		return nil
 	}
 	if err := h.EnsureDevice(ctx, p.Localpart, p.DeviceID, p.DeviceName); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 
 	"keymaker/internal/clock"
 	"keymaker/internal/fakesynapse"
+	"keymaker/internal/faketuwunel"
 	"keymaker/internal/provisioning"
 	"keymaker/internal/secret"
 	"keymaker/internal/synapsetest"
@@ -155,6 +157,40 @@ func TestAConversationWithSynapse(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What Tuwunel says in another way: a name that nobody has is refused without
+// saying that it is the name, and any address of a picture is good.
+var otherInTuwunel = []string{"nor made", "a picture of no good address is refused"}
+
+func TestAConversationWithTuwunel(t *testing.T) {
+	a := &asking{t, newClient(t, faketuwunel.Start(t, "example.com", sharedSecret).URL())}
+	for _, c := range conversation {
+		if slices.Contains(otherInTuwunel, c.name) {
+			continue
+		}
+		err := c.call(a)
+		if c.want == nil && err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if c.want != nil {
+			expectKind(t, err, c.want)
+		}
+	}
+	var refused *provisioning.Refused
+	if _, err := a.ProvisionUser(a.ctx(), "_Alice", provisioning.Profile{}); !errors.As(err, &refused) {
+		t.Errorf("a name that nobody has: %v", err)
+	}
+}
+
+func TestTuwunelKnowsAnotherSecret(t *testing.T) {
+	for _, known := range []string{"another", ""} {
+		c := newClient(t, faketuwunel.Start(t, "example.com", known).URL())
+		expectKind(t, c.Check(t.Context()), provisioning.ErrSecret)
+		for _, call := range calls {
+			expectKind(t, call.call(t.Context(), c), provisioning.ErrSecret)
+		}
+	}
 }
 
 func TestSynapseKnowsAnotherSecret(t *testing.T) {
