@@ -15,6 +15,7 @@ import (
 	"keymaker/internal/harness"
 	"keymaker/internal/server"
 	"keymaker/store"
+	"keymaker/templates"
 )
 
 // ask asks the server what programs ask that watch it.
@@ -177,34 +178,53 @@ func TestTheDocumentListsEveryMetric(t *testing.T) {
 // exposedNames are the names of all metrics that the server has.
 func exposedNames(t *testing.T) map[string]bool {
 	t.Helper()
-	e := harness.Start(t, func(o *harness.Options) { o.Global = "oidc_rc_per_second = 1\noidc_rc_burst_count = 9\n" })
-	tokens := e.LogIn("alice", "NAMES")
-	e.MustRefresh(tokens.ClientID, tokens.Refresh)
-	e.Introspect(tokens.Access)
-	for range 20 {
-		e.Get("/_tuwunel/oidc/authorize")
-	}
-	e.Server.LookAtProviders(t.Context(), map[string]bool{})
-	const kind = "of a test"
-	if _, err := e.Server.Store().AddJob(t.Context(), store.NewJob{Kind: store.JobPicture, Payload: kind}); err != nil {
-		t.Fatal(err)
-	}
-	if series := scrape(t, e.Server); series[`keymaker_outbox_jobs{kind="picture",state="waiting"}`] != 1 {
-		t.Errorf("the outbox is not shown: %v", series)
-	}
-	if _, err := e.Server.RunJobs(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := e.Server.Store().AddJob(t.Context(), store.NewJob{Kind: store.JobPicture, Payload: kind}); err != nil {
-		t.Fatal(err)
-	}
 	names := map[string]bool{}
-	for line := range strings.Lines(ask(e.Server, "/metrics").Body.String()) {
+	for line := range strings.Lines(ask(busyServer(t), "/metrics").Body.String()) {
 		if fields := strings.Fields(line); len(fields) > 2 && fields[1] == "TYPE" {
 			names[fields[2]] = true
 		}
 	}
 	return names
+}
+
+// busyServer is a server to which everything has happened that is counted.
+func busyServer(t *testing.T) *server.Server {
+	t.Helper()
+	e := harness.Start(t, func(o *harness.Options) { o.Global = "oidc_rc_per_second = 1\noidc_rc_burst_count = 9\n" })
+	tokens := e.LogIn("alice", "NAMES")
+	next := e.MustRefresh(tokens.ClientID, tokens.Refresh)
+	e.Introspect(next.Access)
+	e.Do(http.MethodPost, "/_tuwunel/oidc/introspect", nil, "")
+	e.Clock.Advance(time.Minute)
+	e.Refresh(tokens.ClientID, tokens.Refresh)
+	for range 20 {
+		e.Get("/_tuwunel/oidc/authorize")
+	}
+	if err := e.Server.TurnKeys(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	e.Server.LookAtProviders(t.Context(), map[string]bool{})
+	leave := func() {
+		if _, err := e.Server.Store().AddJob(t.Context(), store.NewJob{Kind: store.JobPicture, Payload: "unreadable"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	leave()
+	if _, err := e.Server.RunJobs(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	leave()
+	unheardOf(e)
+	return e.Server
+}
+
+// unheardOf counts what takes an outage, a crowd or a failing provider.
+func unheardOf(e *harness.Env) {
+	m := e.Server.Metrics()
+	m.Refresh("oauth", "unavailable")
+	m.Login("keymaker", "sign_in", string(templates.ReasonProviderInvalid))
+	m.Job(store.JobPicture, "given_up")
+	m.Limited("busy")
 }
 
 func TestHealthSaysWhy(t *testing.T) {

@@ -97,6 +97,9 @@ func (s *Server) Close() error { return s.store.Close() }
 // Store is the open database, for tests that count and look.
 func (s *Server) Store() *store.Store { return s.store }
 
+// Metrics are what the server has counted.
+func (s *Server) Metrics() *telemetry.Metrics { return s.metrics }
+
 // TurnKeys does with the signing keys what Serve does at intervals.
 func (s *Server) TurnKeys(ctx context.Context) error { return s.provider.TurnKeys(ctx) }
 
