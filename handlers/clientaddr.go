@@ -9,6 +9,9 @@ import (
 	"keymaker/store"
 )
 
+// forwardedFor is the header in which proxies say who a client is.
+const forwardedFor = "X-Forwarded-For"
+
 // clientAddr is the address of the client. X-Forwarded-For counts only as far
 // as the proxies go that the administrator trusts (conformance L-15).
 func (s *Server) clientAddr(r *http.Request) netip.Addr {
@@ -20,7 +23,7 @@ func (s *Server) clientAddr(r *http.Request) netip.Addr {
 	if err != nil {
 		return netip.Addr{}
 	}
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	hops := strings.Split(strings.Join(r.Header.Values(forwardedFor), ","), ",")
 	for i := len(hops) - 1; i >= 0 && s.trusted(addr); i-- {
 		next, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
 		if err != nil {

@@ -4,6 +4,8 @@ import (
 	"net/http"
 
 	"github.com/gorilla/mux"
+
+	"keymaker/internal/probe"
 )
 
 // kind says what surrounds a route: which headers, which errors.
@@ -208,6 +210,7 @@ func (s *Server) routes() []route {
 	routes := []route{
 		{"/livez", serverAPI, get(s.live)},
 		{"/readyz", serverAPI, get(s.ready)},
+		{probe.Path, serverAPI, post(s.answerDoctor)},
 		{wellKnownClientPath, matrixAPI, get(s.wellKnownClient)},
 	}
 	if s.Config.OAuthEnabled() {

@@ -11,6 +11,7 @@ import (
 
 	"keymaker/internal/clock"
 	"keymaker/internal/config"
+	"keymaker/internal/probe"
 	"keymaker/internal/ratelimit"
 	"keymaker/internal/telemetry"
 	"keymaker/provider"
@@ -49,8 +50,10 @@ type Options struct {
 	// servers on one database add up what they counted.
 	LimitKey []byte
 	Limits   ratelimit.Shared
-	Clock    clock.Clock
-	Logger   *slog.Logger
+	// Probe is what a doctor with the secret file asks by.
+	Probe  *probe.Keys
+	Clock  clock.Clock
+	Logger *slog.Logger
 	// Health is asked whether the server can work.
 	Health func(ctx context.Context) []telemetry.Check
 	// Metrics count what is answered.

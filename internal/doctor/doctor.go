@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 
 	"keymaker/internal/clock"
 	"keymaker/internal/config"
@@ -55,6 +56,8 @@ type Options struct {
 	LookupHost func(ctx context.Context, host string) ([]string, error)
 	// Free is how many bytes are free where a folder is.
 	Free func(folder string) (uint64, error)
+	// Addresses are those of this machine.
+	Addresses func() []netip.Addr
 }
 
 // Doctor runs the checks, one after the other.
@@ -78,6 +81,9 @@ func New(o Options) *Doctor {
 	if o.Free == nil {
 		o.Free = free
 	}
+	if o.Addresses == nil {
+		o.Addresses = addresses
+	}
 	return &Doctor{Options: o, log: slog.New(slog.DiscardHandler)}
 }
 
@@ -92,6 +98,9 @@ var checks = []func(*Doctor, context.Context) []Result{
 	(*Doctor).discovery,
 	(*Doctor).clientDiscovery,
 	(*Doctor).cors,
+	(*Doctor).forwarded,
+	(*Doctor).address,
+	(*Doctor).direct,
 	(*Doctor).signIn,
 	(*Doctor).rest,
 	(*Doctor).provisioning,

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +17,7 @@ import (
 	"keymaker/internal/clock"
 	"keymaker/internal/config"
 	"keymaker/internal/doctor"
+	"keymaker/internal/probe"
 	"keymaker/internal/secret"
 )
 
@@ -33,6 +33,7 @@ type world struct {
 	config                    *config.Config
 	public, synapse, provider routes
 	db                        database
+	network                   network
 }
 
 // routes answer by method and path.
@@ -127,11 +128,14 @@ func newWorld(t *testing.T) *world {
 		"POST /token": object(400, `{"error":"invalid_grant"}`),
 	}
 	folder := t.TempDir()
+	host, port := w.network.listen(t, filepath.Join(folder, "keymaker.secret"))
+	w.public["POST "+probe.Path] = w.network.throughProxy
 	w.config = &config.Config{
+		Address: []string{host}, Port: port,
 		ServerName: "example.com", WellKnown: config.WellKnown{Client: issuer}, SecretFile: filepath.Join(folder, "keymaker.secret"),
 		Database:          config.Database{URL: secret.Text("sqlite:" + filepath.Join(folder, "keymaker.db"))},
 		Homeserver:        config.Homeserver{Kind: config.HomeserverSynapse, Endpoint: synapse.URL, Secret: shared},
-		TrustedProxies:    []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		TrustedProxies:    networks("127.0.0.0/8"),
 		IdentityProviders: []config.IdentityProvider{{Brand: "keycloak", ClientID: "keymaker", ClientSecret: "client_secret", IssuerURL: u, Discovery: true, Scope: []string{"openid"}}},
 	}
 	if err := os.WriteFile(w.config.SecretFile, secret.Bytes(secret.KeySize), 0o600); err != nil {
@@ -180,7 +184,7 @@ func TestEachCheckFindsWhatItLooksFor(t *testing.T) {
 		{"keys that another file has sealed", func(w *world) { w.db.keys = errors.New("sealed") }, "keys.signing", "global.secret_file"},
 		{"a secret file that is missing", func(w *world) { _ = os.Remove(w.config.SecretFile) }, "keys.secret", "no such file"},
 		{"a full disk", func(w *world) { w.options.Free = func(string) (uint64, error) { return 5 << 20, nil } }, "disk.space", "5 MiB"},
-		{"a proxy that is everybody", func(w *world) { w.config.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("::/0")} }, "proxy.trusted", "::/0 is everybody"},
+		{"a proxy that is everybody", func(w *world) { w.config.TrustedProxies = networks("127.0.0.0/8", "::/0") }, "proxy.trusted", "::/0 is everybody"},
 		{"a name without an address", func(w *world) {
 			w.options.LookupHost = func(context.Context, string) ([]string, error) { return nil, errors.New("NXDOMAIN") }
 		}, "issuer.dns", "no address"},
@@ -234,29 +238,35 @@ func TestEachCheckFindsWhatItLooksFor(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t)
 			tt.spoil(w)
-			results := w.examine(t)
-			var failed []string
-			text := ""
-			for _, r := range results {
-				if r.State != doctor.Failed {
-					continue
-				}
-				failed = append(failed, r.Check)
-				text += r.Did + ": " + r.Saw + ": " + r.Change + "\n"
-				if r.Change == "" {
-					t.Errorf("nothing says what to change: %+v", r)
-				}
-			}
-			if !slices.Equal(failed, []string{tt.finds}) || !strings.Contains(text, tt.says) {
-				t.Errorf("failed are %v:\n%s", failed, text)
-			}
-			if doctor.Healthy(results) {
-				t.Error("it is healthy")
-			}
-			if strings.Contains(text, shared) || strings.Contains(text, "client_secret\n") {
-				t.Errorf("a secret is in it:\n%s", text)
-			}
+			w.fails(t, tt.finds, tt.says)
 		})
+	}
+}
+
+// fails wants the doctor to find one thing wrong, and to say what.
+func (w *world) fails(t *testing.T, finds, says string) {
+	t.Helper()
+	results := w.examine(t)
+	var failed []string
+	text := ""
+	for _, r := range results {
+		if r.State != doctor.Failed {
+			continue
+		}
+		failed = append(failed, r.Check)
+		text += r.Did + ": " + r.Saw + ": " + r.Change + "\n"
+		if r.Change == "" {
+			t.Errorf("nothing says what to change: %+v", r)
+		}
+	}
+	if !slices.Equal(failed, []string{finds}) || !strings.Contains(text, says) {
+		t.Errorf("failed are %v:\n%s", failed, text)
+	}
+	if doctor.Healthy(results) {
+		t.Error("it is healthy")
+	}
+	if strings.Contains(text, shared) || strings.Contains(text, "client_secret\n") {
+		t.Errorf("a secret is in it:\n%s", text)
 	}
 }
 

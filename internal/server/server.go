@@ -18,6 +18,7 @@ import (
 	"keymaker/internal/clock"
 	"keymaker/internal/config"
 	"keymaker/internal/jobs"
+	"keymaker/internal/probe"
 	"keymaker/internal/secret"
 	"keymaker/internal/telemetry"
 	"keymaker/provider"
@@ -178,6 +179,9 @@ func (s *Server) assemble(ctx context.Context, o Options, sealer *secret.Sealer)
 	answers := handlers.Options{
 		Config: o.Config, Provider: s.provider, Upstreams: s.upstreams, Accounts: &upstream.Accounts{ServerName: o.Config.ServerName, Links: home, Localparts: home}, Logins: s.store, Account: s.store, Proofs: s.store, Resets: s.store, PictureTaker: pictures,
 		Pages: pages, FormKey: formKey, LimitKey: limitKey, Limits: s.store, Clock: o.Clock, Logger: o.Logger, Health: s.health, Metrics: s.metrics,
+	}
+	if answers.Probe, err = probe.New(sealer); err != nil {
+		return nil, err
 	}
 	s.answerFor(&answers)
 	return handlers.New(answers)
