@@ -16,23 +16,33 @@ func resolve(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// maxMerge is how deep merged tables may be nested.
-const maxMerge = 16
+const (
+	// maxMerge is how deep merged tables may be nested.
+	maxMerge = 16
+	// maxTables is how many tables may be merged into one: a short file can name
+	// itself again and again, and stand for more of them than anybody can read.
+	maxTables = 10_000
+)
 
 // pairs are the keys and values of a table, what it is merged from first: of two
 // with one key the later counts.
 func pairs(table *yaml.Node) iter.Seq2[*yaml.Node, *yaml.Node] {
-	return func(yield func(k, v *yaml.Node) bool) { eachPair(table, maxMerge, yield) }
+	return func(yield func(k, v *yaml.Node) bool) {
+		left := maxTables
+		eachPair(table, maxMerge, &left, yield)
+	}
 }
 
-func eachPair(table *yaml.Node, depth int, yield func(k, v *yaml.Node) bool) bool {
+// eachPair yields what pairs does, of this many levels and tables.
+func eachPair(table *yaml.Node, depth int, left *int, yield func(k, v *yaml.Node) bool) bool {
 	table = resolve(table)
-	if table == nil || depth == 0 {
+	*left--
+	if table == nil || depth == 0 || *left < 0 {
 		return true
 	}
 	if table.Kind == yaml.SequenceNode { // of tables to merge, the first counts most
 		for i := len(table.Content) - 1; i >= 0; i-- {
-			if !eachPair(table.Content[i], depth-1, yield) {
+			if !eachPair(table.Content[i], depth-1, left, yield) {
 				return false
 			}
 		}
@@ -45,7 +55,7 @@ func eachPair(table *yaml.Node, depth int, yield func(k, v *yaml.Node) bool) boo
 		return k.Value == "<<" && k.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) == 0
 	}
 	for i := 0; i+1 < len(table.Content); i += 2 {
-		if merged(table.Content[i]) && !eachPair(table.Content[i+1], depth-1, yield) {
+		if merged(table.Content[i]) && !eachPair(table.Content[i+1], depth-1, left, yield) {
 			return false
 		}
 	}
