@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"keymaker/internal/certtest"
 	"keymaker/internal/clock"
 	"keymaker/internal/config"
 	"keymaker/internal/doctor"
@@ -34,6 +36,7 @@ type world struct {
 	public, synapse, provider routes
 	db                        database
 	network                   network
+	t                         *testing.T
 }
 
 // routes answer by method and path.
@@ -90,6 +93,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	said := object(200, `{"issuer":"`+issuer+`"}`)
 	w := &world{
+		t:  t,
 		db: database{count: 2},
 		public: routes{
 			"GET /.well-known/openid-configuration": said, "GET /.well-known/oauth-authorization-server": said, "GET /_matrix/client/v1/auth_metadata": said,
@@ -188,7 +192,9 @@ func TestEachCheckFindsWhatItLooksFor(t *testing.T) {
 		{"a name without an address", func(w *world) {
 			w.options.LookupHost = func(context.Context, string) ([]string, error) { return nil, errors.New("NXDOMAIN") }
 		}, "issuer.dns", "no address"},
-		{"a certificate that nobody knows", func(w *world) { w.options.HTTPClient = stranger(w.options.HTTPClient) }, "issuer.tls", "certificate"},
+		{"a certificate that nobody knows", func(w *world) { w.options.HTTPClient = stranger(w.options.HTTPClient) }, "issuer.tls", "unknown authority: Give the reverse proxy the whole chain"},
+		{"a certificate that has ended", func(w *world) { w.certify(time.Now().Add(-time.Hour), "example.com") }, "issuer.tls", "Renew the certificate"},
+		{"a certificate for another name", func(w *world) { w.certify(time.Now().AddDate(0, 1, 0), "example.org") }, "issuer.tls", "a certificate for this name"},
 		{"another issuer in the discovery", func(w *world) { w.public["GET /.well-known/openid-configuration"] = other }, "issuer.same", "https://other.example"},
 		{"another issuer for OAuth clients", func(w *world) { w.public["GET /.well-known/oauth-authorization-server"] = other }, "issuer.same", "https://other.example"},
 		{"another issuer for Matrix clients", func(w *world) { w.public["GET /_matrix/client/v1/auth_metadata"] = other }, "issuer.same", "https://other.example"},
@@ -284,6 +290,20 @@ func stranger(c *http.Client) *http.Client {
 	transport = transport.Clone()
 	transport.TLSClientConfig.RootCAs = nil
 	return &http.Client{Transport: transport}
+}
+
+// certify gives the public address another certificate, by an authority that the
+// doctor knows.
+func (w *world) certify(ends time.Time, host string) {
+	authority := certtest.New(w.t)
+	s := httptest.NewUnstartedServer(w.public)
+	s.TLS = authority.Server(ends, host)
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	w.t.Cleanup(s.Close)
+	w.options.HTTPClient = s.Client()
+	transport, _ := s.Client().Transport.(*http.Transport)
+	transport.TLSClientConfig.RootCAs = authority.Pool()
 }
 
 func TestWarningsFailNothing(t *testing.T) {

@@ -2,6 +2,8 @@ package doctor
 
 import (
 	"context"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -36,6 +38,10 @@ func (d *Doctor) tls(ctx context.Context) []Result {
 		return []Result{s.skipped("it is plain http, on this machine")}
 	}
 	a, err := d.get(ctx, address)
+	if change := certificateChange(err); change != "" {
+		d.silent = true
+		return []Result{s.failed(err.Error(), change)}
+	}
 	if err != nil {
 		return []Result{d.unreached(s, err)}
 	}
@@ -45,6 +51,25 @@ func (d *Doctor) tls(ctx context.Context) []Result {
 		return []Result{s.warning(saw, "Renew the certificate.")}
 	}
 	return []Result{s.ok(saw)}
+}
+
+// certificateChange is what to do about a certificate that clients refuse; "" where
+// an error is another one.
+func certificateChange(err error) string {
+	var host x509.HostnameError
+	var unknown x509.UnknownAuthorityError
+	var invalid x509.CertificateInvalidError
+	switch {
+	case errors.As(err, &host):
+		return "Give the reverse proxy a certificate for this name."
+	case errors.As(err, &unknown):
+		return "Give the reverse proxy the whole chain of its certificate. An authority of your own must be known on every machine with a client, and on this one."
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "Renew the certificate, let the reverse proxy read the new one, and compare the clock of this machine."
+	case errors.As(err, &invalid):
+		return "Give the reverse proxy a certificate that clients take."
+	}
+	return ""
 }
 
 const discoveryPath = "/.well-known/openid-configuration"

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,16 +42,43 @@ const (
 	synapseBody, synapseTime = 50, 600 // MiB, seconds
 )
 
+// Certificate is where the proxy finds its certificate and the key of it. The zero
+// value is where certbot has them; Caddy gets its own.
+type Certificate struct{ File, Key string }
+
+// plainPath is what the configurations of all proxies take without quotes.
+var plainPath = regexp.MustCompile(`^/[A-Za-z0-9/._@+,:=-]*$`)
+
+// check finds what a proxy could not use. HAProxy reads the key from the file of
+// the certificate, or from one beside it that is called like that and .key.
+func (c Certificate) check(proxy string, tls bool) error {
+	if c == (Certificate{}) {
+		return nil
+	}
+	switch {
+	case !tls:
+		return errors.New("the public address is plain http, and needs no certificate")
+	case !plainPath.MatchString(c.File):
+		return fmt.Errorf("%q cannot be written into the configuration of a proxy: name the certificate by a path of plain letters", c.File)
+	case proxy == "haproxy" && c.Key != "":
+		return errors.New("HAProxy reads the key from the file of the certificate, or from the file of that name with .key behind it")
+	case proxy != "haproxy" && !plainPath.MatchString(c.Key):
+		return fmt.Errorf("%q cannot be written into the configuration of a proxy: name the key of the certificate by a path of plain letters", c.Key)
+	}
+	return nil
+}
+
 // site is what the templates are filled with.
 type site struct {
-	TLS        bool
-	Host       string // of the issuer, without a port
-	Port       string
-	Issuer     string
-	Server     string // address and port of this server
-	Synapse    string // of the homeserver; "" = this server is all there is
-	SynapseTLS bool
-	Trusted    string // the networks whose X-Forwarded-For counts
+	TLS         bool
+	Certificate Certificate
+	Host        string // of the issuer, without a port
+	Port        string
+	Issuer      string
+	Server      string // address and port of this server
+	Synapse     string // of the homeserver; "" = this server is all there is
+	SynapseTLS  bool
+	Trusted     string // the networks whose X-Forwarded-For counts
 	// Elsewhere is the host of the server name where that is another one than the
 	// issuer's: clients look for the homeserver there.
 	Elsewhere string
@@ -60,14 +88,18 @@ type site struct {
 
 // For writes the configuration of a proxy. The sockets for administrators are
 // never part of it.
-func For(proxy string, c *config.Config) (string, error) {
+func For(proxy string, c *config.Config, certificate Certificate) (string, error) {
 	if !slices.Contains(Proxies, proxy) {
 		return "", fmt.Errorf("there is nothing for the proxy %q", proxy)
 	}
 	s, err := newSite(c)
+	if err == nil {
+		err = certificate.check(proxy, s.TLS)
+	}
 	if err != nil {
 		return "", err
 	}
+	s.Certificate = certificate
 	var b strings.Builder
 	if err := templates.ExecuteTemplate(&b, proxy+".tmpl", s); err != nil {
 		return "", fmt.Errorf("write the configuration for %s: %w", proxy, err)

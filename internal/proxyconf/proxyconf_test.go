@@ -39,7 +39,7 @@ func TestSnippets(t *testing.T) {
 	} {
 		for _, proxy := range proxyconf.Proxies {
 			t.Run(proxy+" "+name, func(t *testing.T) {
-				got, err := proxyconf.For(proxy, c)
+				got, err := proxyconf.For(proxy, c, proxyconf.Certificate{})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -61,20 +61,52 @@ func TestSnippets(t *testing.T) {
 	}
 }
 
+// own is a certificate that the administrator names.
+var own, none = proxyconf.Certificate{File: "/srv/tls/chain.pem", Key: "/srv/tls/key.pem"}, proxyconf.Certificate{}
+
+func nothing(*config.Config) {}
+
+func TestACertificateIsNamed(t *testing.T) {
+	c := configuration(t, "example.com", "https://matrix.example.com", "8080", "")
+	for proxy, want := range map[string]string{
+		"nginx":   "    ssl_certificate /srv/tls/chain.pem;\n    ssl_certificate_key /srv/tls/key.pem;\n",
+		"caddy":   "\nmatrix.example.com {\n\ttls /srv/tls/chain.pem /srv/tls/key.pem\n\n",
+		"haproxy": "ssl crt /srv/tls/chain.pem alpn",
+	} {
+		certificate := own
+		if proxy == "haproxy" {
+			certificate.Key = ""
+		}
+		got, err := proxyconf.For(proxy, c, certificate)
+		if err != nil || !strings.Contains(got, want) || strings.Contains(got, "/etc/") && proxy != "nginx" {
+			t.Errorf("%s: %v\n%s", proxy, err, got)
+		}
+	}
+}
+
 func TestWhatCannotBeProxiedIsAnError(t *testing.T) {
 	for _, tt := range []struct {
 		name, proxy string
+		certificate proxyconf.Certificate
 		change      func(*config.Config)
 		says        string
 	}{
-		{"no issuer", "nginx", func(c *config.Config) { c.WellKnown.Client = "" }, "global.well_known.client is missing"},
-		{"a homeserver below a path", "nginx", func(c *config.Config) { c.Homeserver.Endpoint += "/synapse" }, "has a path"},
-		{"another proxy", "apache", func(*config.Config) {}, `nothing for the proxy "apache"`},
+		{"no issuer", "nginx", none, func(c *config.Config) { c.WellKnown.Client = "" }, "global.well_known.client is missing"},
+		{"a homeserver below a path", "nginx", none, func(c *config.Config) { c.Homeserver.Endpoint += "/synapse" }, "has a path"},
+		{"another proxy", "apache", none, nothing, `nothing for the proxy "apache"`},
+		{"a certificate without TLS", "nginx", own, func(c *config.Config) { c.WellKnown.Client = "http://localhost:7000" }, "plain http"},
+		{"a certificate without its key", "nginx", proxyconf.Certificate{File: "/c.pem"}, nothing, "name the key"},
+		{"a key without its certificate", "caddy", proxyconf.Certificate{Key: "/k.pem"}, nothing, "name the certificate"},
+		{"a key for HAProxy", "haproxy", own, nothing, "HAProxy reads the key from"},
+		{"a certificate whose name is a directive", "nginx", proxyconf.Certificate{File: "/c.pem;\nroot /", Key: "/k.pem"}, nothing, "plain letters"},
+		{"a certificate whose name is a variable", "nginx", proxyconf.Certificate{File: "/$host", Key: "/k.pem"}, nothing, "plain letters"},
+		{"a key whose name is a block", "caddy", proxyconf.Certificate{File: "/c.pem", Key: "/k {"}, nothing, "plain letters"},
+		{"a certificate that is nowhere", "haproxy", proxyconf.Certificate{File: "c.pem"}, nothing, "plain letters"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := configuration(t, "example.com", "https://matrix.example.com", "8080", "http://localhost:8008")
 			tt.change(c)
-			if _, err := proxyconf.For(tt.proxy, c); err == nil || !strings.Contains(err.Error(), tt.says) {
+			if _, err := proxyconf.For(tt.proxy, c, tt.certificate); err == nil || !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("the error is %v", err)
 			}
 		})
@@ -85,7 +117,7 @@ func TestAServerOnAllAddressesIsReachedOnThisMachine(t *testing.T) {
 	c := configuration(t, "example.com", "https://matrix.example.com", "8080", "")
 	for address, want := range map[string]string{"0.0.0.0": "http://127.0.0.1:8080;", "::": "http://[::1]:8080;", "10.0.0.7": "http://10.0.0.7:8080;"} {
 		c.Address = []string{address}
-		if got, err := proxyconf.For("nginx", c); err != nil || !strings.Contains(got, want) {
+		if got, err := proxyconf.For("nginx", c, proxyconf.Certificate{}); err != nil || !strings.Contains(got, want) {
 			t.Errorf("%s: no %s, error %v", address, want, err)
 		}
 	}

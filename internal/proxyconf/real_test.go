@@ -2,15 +2,19 @@ package proxyconf_test
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"keymaker/internal/certtest"
 	"keymaker/internal/config"
 	"keymaker/internal/porttest"
 	"keymaker/internal/proxyconf"
@@ -22,7 +26,7 @@ func TestMain(m *testing.M) { os.Exit(proxytest.Run(m, "the configurations for t
 // part is what is printed for a proxy.
 func part(t *testing.T, proxy string, c *config.Config) string {
 	t.Helper()
-	text, err := proxyconf.For(proxy, c)
+	text, err := proxyconf.For(proxy, c, proxyconf.Certificate{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,6 +45,48 @@ func TestRealProxiesTakeTheirConfigurations(t *testing.T) {
 		for _, proxy := range proxyconf.Proxies {
 			t.Run(proxy+" "+name, func(t *testing.T) { proxytest.Check(t, proxy, part(t, proxy, c)) })
 		}
+	}
+}
+
+func TestRealProxiesShowTheirCertificate(t *testing.T) {
+	if !proxytest.Wanted() {
+		return
+	}
+	server := behind(t, "keymaker")
+	u, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	authority := certtest.New(t)
+	one, two := authority.Issue(time.Now().Add(time.Hour), "localhost")
+	folder := t.TempDir()
+	for name, text := range map[string][]byte{"chain.pem": one, "key.pem": two, "both.pem": append(bytes.Clone(one), two...)} {
+		if err := os.WriteFile(filepath.Join(folder, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: authority.Pool(), MinVersion: tls.VersionTLS12}}}
+	for _, proxy := range proxyconf.Proxies {
+		t.Run(proxy, func(t *testing.T) {
+			certificate := proxyconf.Certificate{File: filepath.Join(folder, "chain.pem"), Key: filepath.Join(folder, "key.pem")}
+			if proxy == "haproxy" {
+				certificate = proxyconf.Certificate{File: filepath.Join(folder, "both.pem")}
+			}
+			address := fmt.Sprintf("localhost:%d", porttest.Free(t))
+			text, err := proxyconf.For(proxy, configuration(t, "localhost", "https://"+address, u.Port(), ""), certificate)
+			if err != nil {
+				t.Fatal(err)
+			}
+			proxytest.Start(t, proxy, text, address)
+			response, err := client.Get("https://" + address + "/x")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = response.Body.Close() }()
+			if body, err := io.ReadAll(response.Body); err != nil || !strings.Contains(string(body), " proto=https ") {
+				t.Errorf("%s, %v", body, err)
+			}
+		})
 	}
 }
 

@@ -7,13 +7,7 @@ package proxytest
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -21,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"keymaker/internal/certtest"
 )
 
 // Variable says that the proxies are installed.
@@ -63,7 +59,8 @@ var wholes = map[string]whole{
 	},
 	"caddy": {
 		"Caddyfile",
-		func(_, part string) string { return "{\n\tadmin off\n}\n" + part },
+		// It would listen on port 80 too, to send browsers to https.
+		func(_, part string) string { return "{\n\tadmin off\n\tauto_https disable_redirects\n}\n" + part },
 		[]string{"caddy", "validate", "--adapter", "caddyfile", "--config", "Caddyfile"}, []string{"caddy", "run", "--adapter", "caddyfile", "--config", "Caddyfile"},
 	},
 	"haproxy": {
@@ -76,21 +73,7 @@ var wholes = map[string]whole{
 // certificate writes a certificate and its key, in one file and in two.
 func certificate(t testing.TB, folder string) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"matrix.example.com"}, NotAfter: time.Now().Add(time.Hour)}
-	public, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	one := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: public})
-	two := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})
+	one, two := certtest.New(t).Issue(time.Now().Add(time.Hour), "matrix.example.com", "example.com")
 	for name, text := range map[string][]byte{"fullchain.pem": one, "privkey.pem": two, "matrix.example.com.pem": append(bytes.Clone(one), two...), "example.com.pem": append(bytes.Clone(one), two...)} {
 		if err := os.WriteFile(filepath.Join(folder, name), text, 0o600); err != nil {
 			t.Fatal(err)

@@ -3,15 +3,10 @@
 package mailtest
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
 	"io"
-	"math/big"
 	"net"
 	"strconv"
 	"sync"
@@ -20,6 +15,8 @@ import (
 
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
+
+	"keymaker/internal/certtest"
 )
 
 // Username and Password are what the server asks for when it asks.
@@ -102,28 +99,13 @@ func Start(t testing.TB, configure ...func(*Options)) *Server {
 // certificate makes one, and the roots that believe it.
 func (s *Server) certificate(t testing.TB) *tls.Config {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
+	host := s.options.Name
+	if host == "" {
+		host = "127.0.0.1"
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "mail server of a test"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
-	if s.options.Name != "" {
-		template.DNSNames = []string{s.options.Name}
-	} else {
-		template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	parsed, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Roots = x509.NewCertPool()
-	s.Roots.AddCert(parsed)
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, MinVersion: tls.VersionTLS12}
+	authority := certtest.New(t)
+	s.Roots = authority.Pool()
+	return authority.Server(time.Now().Add(time.Hour), host)
 }
 
 // Change changes how the server fails from now on.
