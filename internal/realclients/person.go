@@ -58,6 +58,9 @@ type Arrival struct {
 // the pages do not allow is a page that the script did not expect, or a 500 with
 // the reason.
 type Person struct {
+	// Transport is what their browsers connect by; nil is http.DefaultTransport.
+	Transport http.RoundTripper
+
 	mu       sync.Mutex
 	browsers map[string]*browser.Browser
 }
@@ -82,16 +85,24 @@ func (p *Person) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (p *Person) browser(errand Errand) *browser.Browser {
 	if errand.Browser == "" {
-		return browser.New(http.DefaultTransport, errand.StopAt)
+		return p.newBrowser(errand)
 	}
 	if p.browsers == nil {
 		p.browsers = map[string]*browser.Browser{}
 	}
 	key := errand.Browser + "\n" + errand.StopAt
 	if p.browsers[key] == nil {
-		p.browsers[key] = browser.New(http.DefaultTransport, errand.StopAt)
+		p.browsers[key] = p.newBrowser(errand)
 	}
 	return p.browsers[key]
+}
+
+func (p *Person) newBrowser(errand Errand) *browser.Browser {
+	transport := p.Transport
+	if transport == nil {
+		transport = http.DefaultTransport
+	}
+	return browser.New(transport, errand.StopAt)
 }
 
 // walk is one errand on its way.

@@ -77,13 +77,17 @@ func TestScripts(t *testing.T) {
 type keymaker struct {
 	url            string
 	binary, config string
-	log            *output
-	idps           []*demoidptest.Server
-	process        *os.Process
-	ended          chan error
+	// name is the Matrix server name.
+	name string
+	// authorities is a file with whom the programs trust besides; "" = nobody.
+	authorities string
+	log         *output
+	idps        []*demoidptest.Server
+	process     *os.Process
+	ended       chan error
 }
 
-// serverName is the Matrix server name of every server.
+// serverName is the Matrix server name of every server that is alone.
 const serverName = "example.org"
 
 // run runs a script with more environment variables, which must come to its end,
@@ -94,8 +98,11 @@ func (k *keymaker) run(t *testing.T, script, person string, more ...string) (ste
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", filepath.Base(script))
 	cmd.Dir = filepath.Dir(script)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "KEYMAKER=" + k.url, "PERSON=" + person, "SERVER_NAME=" + serverName,
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "KEYMAKER=" + k.url, "PERSON=" + person, "SERVER_NAME=" + k.name,
 		"KEYMAKER_BINARY=" + k.binary, "KEYMAKER_CONFIG=" + k.config}
+	if k.authorities != "" {
+		cmd.Env = append(cmd.Env, "NODE_EXTRA_CA_CERTS="+k.authorities)
+	}
 	cmd.Env = append(cmd.Env, more...)
 	said, err := cmd.CombinedOutput()
 	if err != nil {
@@ -131,7 +138,7 @@ func build(t *testing.T) string {
 func serve(t *testing.T, binary, folder string, names ...string) *keymaker {
 	t.Helper()
 	port := porttest.Free(t)
-	k := &keymaker{url: fmt.Sprintf("http://127.0.0.1:%d", port), binary: binary, log: &output{}}
+	k := &keymaker{url: fmt.Sprintf("http://127.0.0.1:%d", port), binary: binary, name: serverName, log: &output{}}
 	k.configure(t, port, folder, names)
 	k.start(t, k.url)
 	t.Cleanup(func() { k.stop(t) })
@@ -143,7 +150,7 @@ func (k *keymaker) start(t *testing.T, at string) {
 	t.Helper()
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), k.binary, "serve", "--config", k.config)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = filepath.Dir(k.config), k.log, k.log
-	cmd.Env = []string{"HOME=" + t.TempDir()}
+	cmd.Env = k.env(t)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -157,6 +164,15 @@ func (k *keymaker) start(t *testing.T, at string) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+}
+
+// env is the environment of the program.
+func (k *keymaker) env(t *testing.T) []string {
+	env := []string{"HOME=" + t.TempDir()}
+	if k.authorities != "" {
+		env = append(env, "SSL_CERT_FILE="+k.authorities)
+	}
+	return env
 }
 
 // stop ends the program in order.

@@ -3,6 +3,7 @@ package realclients_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,7 +14,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"keymaker/internal/certtest"
 	"keymaker/internal/clock"
 	"keymaker/internal/porttest"
 	"keymaker/internal/provisioning"
@@ -23,13 +26,16 @@ import (
 )
 
 // stack is everything that an administrator runs: a proxy before Keymaker and
-// Synapse, and an identity provider. Each is configured by what Keymaker prints.
+// Synapse, and an identity provider. Each is configured by what Keymaker prints,
+// and the proxy has a certificate by an authority of the test.
 type stack struct {
-	t         *testing.T
-	keymaker  *keymaker
-	synapse   *synapsetest.Synapse
-	direct    string // where Keymaker itself answers
-	stopProxy func()
+	t                *testing.T
+	keymaker         *keymaker
+	synapse          *synapsetest.Synapse
+	direct           string // where Keymaker itself answers
+	authority        *certtest.Authority
+	certificate, key string // files for the proxy
+	stopProxy        func()
 }
 
 // newStack starts it without a proxy, until the test ends.
@@ -37,9 +43,10 @@ func newStack(t *testing.T, binary string) *stack {
 	t.Helper()
 	public, own, homeserver, idp := porttest.Free(t), porttest.Free(t), porttest.Free(t), porttest.Free(t)
 	s := &stack{t: t, direct: loopback(own), stopProxy: func() {}}
-	s.keymaker = &keymaker{url: loopback(public), binary: binary, log: &output{}}
 	folder := t.TempDir()
-	s.keymaker.config = filepath.Join(folder, "keymaker.toml")
+	host := fmt.Sprintf("localhost:%d", public)
+	s.keymaker = &keymaker{url: "https://" + host, name: host, binary: binary, log: &output{}, config: filepath.Join(folder, "keymaker.toml")}
+	s.certify()
 	lines := s.init(folder, loopback(homeserver), loopback(idp))
 	// Another port than 8080 is all that is changed of what was printed.
 	replace(t, s.keymaker.config, "[global]\n", fmt.Sprintf("[global]\nport = %d\n", own))
@@ -52,16 +59,35 @@ func newStack(t *testing.T, binary string) *stack {
 	s.keymaker.start(t, s.direct)
 	t.Cleanup(func() { s.keymaker.stop(t) })
 	s.synapse = synapsetest.Start(t, synapsetest.Options{
-		ServerName: serverName, Port: homeserver, PublicURL: s.keymaker.url,
+		ServerName: host, Port: homeserver, PublicURL: s.keymaker.url,
 		Config: lines + "experimental_features:\n  msc4108_enabled: true\n",
 	})
 	return s
 }
 
+// certify makes an authority, which the programs trust, and a certificate by it.
+func (s *stack) certify() {
+	s.t.Helper()
+	s.authority = certtest.New(s.t)
+	certificate, key := s.authority.Issue(time.Now().AddDate(0, 2, 0), "localhost")
+	folder := s.t.TempDir()
+	s.certificate, s.key, s.keymaker.authorities = filepath.Join(folder, "chain.pem"), filepath.Join(folder, "key.pem"), filepath.Join(folder, "authority.pem")
+	for path, text := range map[string][]byte{s.certificate: certificate, s.key: key, s.keymaker.authorities: s.authority.PEM} {
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// transport is that of people and programs who trust the authority.
+func (s *stack) transport() http.RoundTripper {
+	return &http.Transport{TLSClientConfig: &tls.Config{RootCAs: s.authority.Pool(), MinVersion: tls.VersionTLS12}}
+}
+
 // init writes a configuration, and returns the lines for homeserver.yaml.
 func (s *stack) init(folder, homeserver, issuer string) string {
 	s.t.Helper()
-	said := s.run("init", "--dir", folder, "--homeserver", homeserver, "--issuer", s.keymaker.url, "--provider", "Keycloak="+issuer, "--server-name", serverName)
+	said := s.run("init", "--dir", folder, "--homeserver", homeserver, "--issuer", s.keymaker.url, "--provider", "Keycloak="+issuer, "--server-name", s.keymaker.name)
 	_, lines, found := strings.Cut(said, "\nmatrix_authentication_service:\n")
 	lines, _, ended := strings.Cut(lines, "\n\n")
 	if !found || !ended {
@@ -74,8 +100,8 @@ func (s *stack) init(folder, homeserver, issuer string) string {
 func (s *stack) behind(proxy string) {
 	s.t.Helper()
 	s.stopProxy()
-	address := strings.TrimPrefix(s.keymaker.url, "http://")
-	s.stopProxy = proxytest.Start(s.t, proxy, s.run("snippet", proxy, "--config", s.keymaker.config), address)
+	snippet := s.run("snippet", proxy, "--config", s.keymaker.config, "--certificate", s.certificate, "--key", s.key)
+	s.stopProxy = proxytest.Start(s.t, proxy, snippet, s.keymaker.name)
 }
 
 // run runs a command of the program, which must succeed, and returns what it
@@ -83,7 +109,7 @@ func (s *stack) behind(proxy string) {
 func (s *stack) run(args ...string) string {
 	s.t.Helper()
 	cmd := exec.CommandContext(s.t.Context(), s.keymaker.binary, args...)
-	cmd.Env = []string{"HOME=" + s.t.TempDir()}
+	cmd.Env = s.keymaker.env(s.t)
 	said := &output{}
 	cmd.Stderr = said
 	printed, err := cmd.Output()
@@ -93,28 +119,44 @@ func (s *stack) run(args ...string) string {
 	return string(printed)
 }
 
-// examine wants doctor to find nothing wrong, but that the server name is a host
-// of the internet, which knows nothing of this server.
-func (s *stack) examine(t *testing.T) {
+// examined is a check of doctor.
+type examined struct{ Check, State, Saw, Change string }
+
+// doctor asks doctor, whose exit status must say whether something has failed.
+func (s *stack) doctor(t *testing.T) (checks, failed []examined) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), s.keymaker.binary, "doctor", "--json", "--config", s.keymaker.config)
-	cmd.Env = []string{"HOME=" + t.TempDir()}
-	said, _ := cmd.Output() // its status says that something failed
-	var checks []struct{ Check, State, Saw string }
+	cmd.Env = s.keymaker.env(t)
+	said, status := cmd.Output()
 	if err := json.Unmarshal(said, &checks); err != nil {
 		t.Fatalf("doctor: %v: %s", err, said)
 	}
-	good := 0
 	for _, c := range checks {
-		switch {
-		case c.State == "ok":
-			good++
-		case c.State != "skipped" && c.Check != "client.wellknown":
-			t.Errorf("doctor: %s: %s: %s", c.Check, c.State, c.Saw)
+		if c.State == "failed" {
+			failed = append(failed, c)
 		}
 	}
-	if good < 20 {
-		t.Errorf("doctor: %d checks are ok:\n%s", good, said)
+	if (status != nil) != (len(failed) > 0) {
+		t.Errorf("doctor: %v, and %d checks have failed", status, len(failed))
+	}
+	return checks, failed
+}
+
+// examine wants doctor to find nothing wrong.
+func (s *stack) examine(t *testing.T) {
+	t.Helper()
+	checks, _ := s.doctor(t)
+	good := map[string]bool{}
+	for _, c := range checks {
+		if c.State != "ok" {
+			t.Errorf("doctor: %s: %s: %s", c.Check, c.State, c.Saw)
+		}
+		good[c.Check] = true
+	}
+	for _, check := range []string{"issuer.tls", "proxy.forwarded", "proxy.address", "proxy.direct", "client.wellknown", "secret.to_homeserver", "secret.from_homeserver"} {
+		if !good[check] {
+			t.Errorf("doctor does not look at %s", check)
+		}
 	}
 }
 
@@ -135,6 +177,7 @@ func loopback(port int) string { return fmt.Sprintf("http://127.0.0.1:%d", port)
 // machineActions are what scripts do to the programs.
 var machineActions = map[string]func(*stack){
 	"stop synapse":    func(s *stack) { s.synapse.Stop() },
+	"kill synapse":    func(s *stack) { s.synapse.Kill() },
 	"start synapse":   func(s *stack) { s.synapse.Start() },
 	"hold synapse":    func(s *stack) { s.synapse.Hold() },
 	"release synapse": func(s *stack) { s.synapse.Release() },

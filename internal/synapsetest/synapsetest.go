@@ -67,8 +67,9 @@ type Synapse struct {
 	URL string
 	// ServerName is whom its users belong to.
 	ServerName string
-	// Log is the file that it logs to.
-	Log string
+	// Log is the file that it logs to, and Config its homeserver.yaml, which it reads
+	// when it starts.
+	Log, Config string
 
 	t       testing.TB
 	folder  string
@@ -82,7 +83,7 @@ func Start(t testing.TB, o Options) *Synapse {
 		o.ServerName = "example.com"
 	}
 	folder := t.TempDir()
-	s := &Synapse{t: t, ServerName: o.ServerName, folder: folder, Log: filepath.Join(folder, "homeserver.log")}
+	s := &Synapse{t: t, ServerName: o.ServerName, folder: folder, Log: filepath.Join(folder, "homeserver.log"), Config: filepath.Join(folder, configName)}
 	if o.Port == 0 {
 		o.Port = porttest.Free(t)
 	}
@@ -124,6 +125,16 @@ func (s *Synapse) Stop() {
 	if err := s.process.stop(); err != nil {
 		s.t.Errorf("Synapse was killed: %v", err)
 	}
+	s.process = nil
+}
+
+// Kill ends it as a power cut would, in whatever it is at.
+func (s *Synapse) Kill() {
+	s.t.Helper()
+	if err := s.process.cmd.Process.Kill(); err != nil {
+		s.t.Errorf("kill Synapse: %v", err)
+	}
+	<-s.process.ended
 	s.process = nil
 }
 

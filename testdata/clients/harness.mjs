@@ -49,8 +49,8 @@ export async function person({ url, post, stopAt = "", user = "alice", decision 
 }
 
 /**
- * Does something to the programs of this test from outside: "stop synapse",
- * "start synapse", "kill keymaker" (with -9), "start keymaker", "hold synapse"
+ * Does something to the programs of this test from outside: "stop synapse", "kill
+ * synapse" (with -9), "start synapse", "kill keymaker" (with -9), "start keymaker", "hold synapse"
  * (it hangs), "release synapse", and "meddle with USER", who has one device STRANGER
  * on the homeserver then. It returns when that is done.
  */

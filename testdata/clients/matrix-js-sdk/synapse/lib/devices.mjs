@@ -111,6 +111,13 @@ export async function read(client, roomId, text) {
 export const expectRefused = (client) =>
   assert.rejects(createClient({ baseUrl: server, accessToken: client.getAccessToken() }).whoami(), { errcode: "M_UNKNOWN_TOKEN", httpStatus: 401 });
 
+/** The master key of a device's user as the homeserver shows it. */
+export async function master(client) {
+  const user = client.getUserId();
+  const answer = await client.downloadKeysForUsers([user]);
+  return Object.values(answer.master_keys[user].keys)[0];
+}
+
 /** The devices that the homeserver knows, by their ids, with their names. */
 export async function devices(client) {
   const { devices } = await client.getDevices();
