@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -69,13 +68,24 @@ func newStack(t *testing.T, binary string) *stack {
 func (s *stack) certify() {
 	s.t.Helper()
 	s.authority = certtest.New(s.t)
-	certificate, key := s.authority.Issue(time.Now().AddDate(0, 2, 0), "localhost")
 	folder := s.t.TempDir()
 	s.certificate, s.key, s.keymaker.authorities = filepath.Join(folder, "chain.pem"), filepath.Join(folder, "key.pem"), filepath.Join(folder, "authority.pem")
-	for path, text := range map[string][]byte{s.certificate: certificate, s.key: key, s.keymaker.authorities: s.authority.PEM} {
-		if err := os.WriteFile(path, text, 0o600); err != nil {
-			s.t.Fatal(err)
-		}
+	s.write(s.keymaker.authorities, s.authority.PEM)
+	s.issue(time.Now().AddDate(0, 2, 0), "localhost")
+}
+
+// issue gives the next proxy another certificate.
+func (s *stack) issue(ends time.Time, host string) {
+	s.t.Helper()
+	certificate, key := s.authority.Issue(ends, host)
+	s.write(s.certificate, certificate)
+	s.write(s.key, key)
+}
+
+func (s *stack) write(path string, text []byte) {
+	s.t.Helper()
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		s.t.Fatal(err)
 	}
 }
 
@@ -96,12 +106,13 @@ func (s *stack) init(folder, homeserver, issuer string) string {
 	return "matrix_authentication_service:\n" + lines + "\n"
 }
 
-// behind puts another proxy before it, or the first one.
-func (s *stack) behind(proxy string) {
+// behind puts another proxy before it, or the first one. Its configuration is what
+// snippet prints, with each text of changes replaced by the next one.
+func (s *stack) behind(proxy string, changes ...string) {
 	s.t.Helper()
 	s.stopProxy()
 	snippet := s.run("snippet", proxy, "--config", s.keymaker.config, "--certificate", s.certificate, "--key", s.key)
-	s.stopProxy = proxytest.Start(s.t, proxy, snippet, s.keymaker.name)
+	s.stopProxy = proxytest.Start(s.t, proxy, strings.NewReplacer(changes...).Replace(snippet), s.keymaker.name)
 }
 
 // run runs a command of the program, which must succeed, and returns what it
@@ -117,47 +128,6 @@ func (s *stack) run(args ...string) string {
 		s.t.Fatalf("keymaker %s: %v\n%s%s", args[0], err, printed, said)
 	}
 	return string(printed)
-}
-
-// examined is a check of doctor.
-type examined struct{ Check, State, Saw, Change string }
-
-// doctor asks doctor, whose exit status must say whether something has failed.
-func (s *stack) doctor(t *testing.T) (checks, failed []examined) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), s.keymaker.binary, "doctor", "--json", "--config", s.keymaker.config)
-	cmd.Env = s.keymaker.env(t)
-	said, status := cmd.Output()
-	if err := json.Unmarshal(said, &checks); err != nil {
-		t.Fatalf("doctor: %v: %s", err, said)
-	}
-	for _, c := range checks {
-		if c.State == "failed" {
-			failed = append(failed, c)
-		}
-	}
-	if (status != nil) != (len(failed) > 0) {
-		t.Errorf("doctor: %v, and %d checks have failed", status, len(failed))
-	}
-	return checks, failed
-}
-
-// examine wants doctor to find nothing wrong.
-func (s *stack) examine(t *testing.T) {
-	t.Helper()
-	checks, _ := s.doctor(t)
-	good := map[string]bool{}
-	for _, c := range checks {
-		if c.State != "ok" {
-			t.Errorf("doctor: %s: %s: %s", c.Check, c.State, c.Saw)
-		}
-		good[c.Check] = true
-	}
-	for _, check := range []string{"issuer.tls", "proxy.forwarded", "proxy.address", "proxy.direct", "client.wellknown", "secret.to_homeserver", "secret.from_homeserver"} {
-		if !good[check] {
-			t.Errorf("doctor does not look at %s", check)
-		}
-	}
 }
 
 // replace changes a part of a file.
