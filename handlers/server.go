@@ -40,8 +40,9 @@ type Options struct {
 	// PictureTaker has identity providers' pictures.
 	PictureTaker PictureTaker
 	// Tell has a homeserver that is another program learn what it is still to be
-	// told about a user. An error says that it could not be told now, and will be
-	// later. It is nil for the embedded homeserver.
+	// told about a user, of whom a reset of the cross-signing keys was allowed. An
+	// error says that it could not be told now, and will be later, or that it
+	// refuses the reset. It is nil for the embedded homeserver.
 	Tell  func(ctx context.Context, localpart string) error
 	Pages *templates.Renderer
 	// FormKey authenticates the forms of the pages, 32 bytes.

@@ -254,6 +254,18 @@ func TestResetBehindSynapse(t *testing.T) {
 		expectReset(t, away, http.StatusServiceUnavailable, "Your homeserver is not answering")
 		expectReset(t, br.Follow(away, 0), http.StatusServiceUnavailable, "Your homeserver is not answering")
 	})
+	t.Run("J-20: an approval is done, whatever else the homeserver has refused", func(t *testing.T) {
+		b := behindSynapse(t)
+		br, p := ask(t, b)
+		b.home.FailNext(1, http.StatusBadRequest)
+		if _, err := b.Server.Store().SetDisplayName(t.Context(), "alice", "Another name", store.ActorAdmin); err != nil {
+			t.Fatal(err)
+		}
+		expectReset(t, br.Decide(p, "approve"), http.StatusOK, resetDone)
+		if told := b.told(); !slices.Equal(told, []string{"provision_user", "allow_cross_signing_reset"}) {
+			t.Errorf("the homeserver was told %v", told)
+		}
+	})
 	t.Run("J-20: nothing that was not approved is told", func(t *testing.T) {
 		b := behindSynapse(t)
 		br, p := ask(t, b)

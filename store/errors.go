@@ -28,6 +28,9 @@ var (
 	// ErrUnavailable: the database did not answer as it should. Nothing is
 	// known about what was asked: never to be answered with a 4xx.
 	ErrUnavailable = errors.New("database unavailable")
+	// ErrOlderDatabase: an older version of this program has written it, and it was
+	// to stay as it is.
+	ErrOlderDatabase = errors.New("the database was written by an older version")
 	// ErrNewerDatabase: a newer version of this program has written it.
 	ErrNewerDatabase = errors.New("the database was written by a newer version")
 	// ErrLocked: another server holds the SQLite file.

@@ -44,14 +44,6 @@ func (s *Store) LaneWaits(ctx context.Context, lane string) (bool, error) {
 	return count > 0, fault("look into a lane", err)
 }
 
-// LaneFailed tells whether a job of a lane that was added since then was given
-// up.
-func (s *Store) LaneFailed(ctx context.Context, lane string, since time.Time) (bool, error) {
-	var count int64
-	err := s.write(ctx).Model(&jobRow{}).Where("lane = ? AND state = ? AND created_at >= ?", lane, JobFailed, since.UnixMilli()).Limit(1).Count(&count).Error
-	return count > 0, fault("look into a lane", err)
-}
-
 // DeferJob lets a job that the caller took wait, because whom it is for was not
 // there. The attempt does not count.
 func (s *Store) DeferJob(ctx context.Context, j Job, until time.Time, why string) error {

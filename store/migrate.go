@@ -26,7 +26,7 @@ var migrations embed.FS
 // migrate brings the database to the newest version this program knows, and
 // refuses one that is newer still.
 func (s *Store) migrate(ctx context.Context) error {
-	if s.migrated(ctx) {
+	if applied, known, err := s.migrations(ctx); err == nil && slices.Equal(applied, known) {
 		return nil
 	}
 	provider, err := s.migrator()
@@ -43,17 +43,31 @@ func (s *Store) migrate(ctx context.Context) error {
 	return nil
 }
 
-// migrated says whether the database has exactly the migrations that this program
-// knows: reading them all, to find that there is nothing to do, is most of what a
-// start costs. Where that cannot be said, as of an empty database, it is false.
-func (s *Store) migrated(ctx context.Context) bool {
-	var applied []int64
-	err := s.writer.WithContext(ctx).Raw("SELECT version_id FROM goose_db_version WHERE is_applied AND version_id > 0 ORDER BY version_id").Scan(&applied).Error
+// sameVersion refuses a database that an older or a newer version has written.
+func (s *Store) sameVersion(ctx context.Context) error {
+	applied, known, err := s.migrations(ctx)
 	if err != nil {
-		return false
+		return fault("read the version of the database", err)
 	}
-	known, err := versions()
-	return err == nil && slices.Equal(applied, known)
+	if slices.Equal(applied, known) {
+		return nil
+	}
+	version, knows, kind := slices.Max(append(applied, 0)), slices.Max(known), ErrOlderDatabase
+	if version > knows {
+		kind = ErrNewerDatabase
+	}
+	return fmt.Errorf("%w: it has version %d, this program knows %d", kind, version, knows)
+}
+
+// migrations are those that the database has, and those that this program knows:
+// reading them all, to find that there is nothing to do, is most of what a start
+// costs. An empty database is an error.
+func (s *Store) migrations(ctx context.Context) (applied, known []int64, err error) {
+	err = s.writer.WithContext(ctx).Raw("SELECT version_id FROM goose_db_version WHERE is_applied AND version_id > 0 ORDER BY version_id").Scan(&applied).Error
+	if err == nil {
+		known, err = versions()
+	}
+	return applied, known, err
 }
 
 // versions are those of the migrations that this program knows, in their order.

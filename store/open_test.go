@@ -31,6 +31,28 @@ func TestMigrations(t *testing.T) {
 			_, err := store.Open(t.Context(), f.options)
 			f.want("open", err, store.ErrNewerDatabase)
 		})
+		t.Run("a database of an older version is refused where it is to stay as it is", func(t *testing.T) {
+			f := open(t, d)
+			f.options.AsItIs = true
+			f.must(f.again().Ping(f.ctx))
+			before := f.number("SELECT max(version_id) FROM goose_db_version")
+			f.exec("DELETE FROM goose_db_version WHERE version_id = ?", before)
+			_, err := store.Open(t.Context(), f.options)
+			f.want("open", err, store.ErrOlderDatabase)
+			if after := f.number("SELECT max(version_id) FROM goose_db_version"); after >= before {
+				t.Errorf("it has version %d now", after)
+			}
+			f.exec("INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, TRUE)")
+			_, err = store.Open(t.Context(), f.options)
+			f.want("open a newer one", err, store.ErrNewerDatabase)
+		})
+		t.Run("an empty database is refused where it is to stay as it is", func(t *testing.T) {
+			o := storetest.Options(t, d.Empty(t))
+			o.AsItIs = true
+			if s, err := store.Open(t.Context(), o); err == nil {
+				t.Error(errors.Join(errors.New("it is opened"), s.Close()))
+			}
+		})
 		t.Run("servers that start at once end with one schema", func(t *testing.T) {
 			o := storetest.Options(t, d.Empty(t))
 			stores := make([]*store.Store, 4)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 )
 
@@ -77,3 +78,24 @@ func (s *Store) SyncDevices(ctx context.Context, localpart string) error {
 func (s *Store) allowReset(ctx context.Context, localpart string, until time.Time) error {
 	return s.tellHomeserver(ctx, HomeserverChange{Change: ChangeResetAllowed, Localpart: localpart, Until: until.UnixMilli()})
 }
+
+// ResetRefused tells whether the homeserver was last told that a user may replace
+// the cross-signing keys since then, and would not have it: the job was given up.
+func (s *Store) ResetRefused(ctx context.Context, localpart string, since time.Time) (bool, error) {
+	var rows []jobRow
+	err := s.write(ctx).Where("lane = ? AND created_at >= ?", HomeserverLane(localpart), since.UnixMilli()).Order("position DESC").Limit(resetsLookedAt).Find(&rows).Error
+	if err != nil {
+		return false, fault("look into a lane", err)
+	}
+	for _, r := range rows {
+		var c HomeserverChange
+		if json.Unmarshal([]byte(r.Payload), &c) == nil && c.Change == ChangeResetAllowed {
+			return r.State == JobFailed, nil
+		}
+	}
+	return false, nil
+}
+
+// resetsLookedAt is how many changes of a user are looked through for the last
+// approval of a reset, which a person has given just now.
+const resetsLookedAt = 100

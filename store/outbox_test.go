@@ -139,6 +139,48 @@ func TestHomeserverThatIsThisProgramIsToldNothing(t *testing.T) {
 	})
 }
 
+func TestResetRefused(t *testing.T) {
+	type told struct {
+		change store.Change
+		failed bool
+	}
+	for _, tt := range []struct {
+		name  string
+		told  []told // oldest first
+		later time.Duration
+		want  bool
+	}{
+		{"nothing was told", nil, 0, false},
+		{"J-20: a refused one is", []told{{store.ChangeResetAllowed, true}}, 0, true},
+		{"one that was taken is not", []told{{store.ChangeResetAllowed, false}}, 0, false},
+		{"the last one counts", []told{{store.ChangeResetAllowed, true}, {store.ChangeResetAllowed, false}}, 0, false},
+		{"and no other change", []told{{store.ChangeEmail, true}, {store.ChangeResetAllowed, false}, {store.ChangeDisplayName, true}}, 0, false},
+		{"whatever came after it", []told{{store.ChangeResetAllowed, true}, {store.ChangeDisplayName, false}}, 0, true},
+		{"an old one is over", []told{{store.ChangeResetAllowed, true}}, time.Hour, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			eachWithOutbox(t, func(f *fixture) {
+				lane := store.HomeserverLane("alice")
+				for _, c := range tt.told {
+					_, err := f.AddJob(f.ctx, store.NewJob{Kind: store.JobHomeserver, Lane: lane, Payload: store.HomeserverChange{Change: c.change, Localpart: "alice"}})
+					f.must(err)
+					j, err := f.TakeLaneJob(f.ctx, lane, lease)
+					f.must(err)
+					if c.failed {
+						f.must(f.FailJob(f.ctx, j, "refused"))
+					} else {
+						f.must(f.FinishJob(f.ctx, j))
+					}
+				}
+				f.clock.Advance(tt.later)
+				if got, err := f.ResetRefused(f.ctx, "alice", f.clock.Now().Add(-15*time.Minute)); got != tt.want || err != nil {
+					f.t.Errorf("it is %v, error %v", got, err)
+				}
+			})
+		})
+	}
+}
+
 func TestSyncDevicesOfNobody(t *testing.T) {
 	eachWithOutbox(t, func(f *fixture) { f.want("sync", f.SyncDevices(f.ctx, "nobody"), store.ErrNotFound) })
 }

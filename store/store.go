@@ -35,6 +35,9 @@ type Options struct {
 	// Exclusive takes the lock that only one server may hold on a SQLite file.
 	// It has no meaning on PostgreSQL, which any number of servers share.
 	Exclusive bool
+	// AsItIs leaves the tables of an older version alone: it is refused
+	// (ErrOlderDatabase).
+	AsItIs bool
 	// Outbox leaves jobs for a homeserver that is another program wherever users
 	// and devices change (JobHomeserver).
 	Outbox bool
@@ -72,9 +75,10 @@ type Store struct {
 	configured map[string]*Client
 }
 
-// Open opens the database, applies the migrations that it lacks, and refuses
-// one that a newer version has written (ErrNewerDatabase) or, with Exclusive,
-// one that another server holds (ErrLocked).
+// Open opens the database, applies the migrations that it lacks unless it is to
+// stay AsItIs, and refuses one that a newer version has written
+// (ErrNewerDatabase) or, with Exclusive, one that another server holds
+// (ErrLocked).
 func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{serverName: o.ServerName, clock: o.Clock, sealer: o.Sealer, log: o.Logger, outbox: o.Outbox, noPictures: o.NoPictures || o.Outbox, notices: o.Notices, observe: o.Observe, jobs: make(chan struct{}, 1)}
 	var err error
@@ -83,7 +87,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	} else {
 		err = s.openPostgres(ctx, o.URL)
 	}
-	if err == nil {
+	switch {
+	case err != nil:
+	case o.AsItIs:
+		err = s.sameVersion(ctx)
+	default:
 		err = s.migrate(ctx)
 	}
 	if err == nil && o.Exclusive && !s.postgres {

@@ -15,8 +15,8 @@ import (
 )
 
 // openDatabase opens the database of a configuration, with more options, for a
-// command beside a server that may be running. It makes none: of a file that is
-// missing there would be an empty one.
+// command beside a server that may be running. It makes none, of a file that is
+// missing there would be an empty one, and leaves the tables to the server.
 func openDatabase(ctx context.Context, cfg *config.Config, streams *Streams, o store.Options) (*store.Store, error) {
 	if path, ok := strings.CutPrefix(cfg.Database.URL.Reveal(), "sqlite:"); ok {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
@@ -27,8 +27,11 @@ func openDatabase(ctx context.Context, cfg *config.Config, streams *Streams, o s
 	if err != nil {
 		return nil, err
 	}
-	o.URL, o.ServerName, o.Clock, o.Logger = cfg.Database.URL, cfg.ServerName, clock.System{}, log
+	o.URL, o.ServerName, o.Clock, o.Logger, o.AsItIs = cfg.Database.URL, cfg.ServerName, clock.System{}, log, true
 	db, err := store.Open(ctx, o)
+	if errors.Is(err, store.ErrOlderDatabase) {
+		return nil, fmt.Errorf("open the database: %w: start the server of this version, which brings it up to date", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}

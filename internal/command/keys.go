@@ -7,10 +7,8 @@ import (
 	"io/fs"
 	"path/filepath"
 
-	"keymaker/internal/clock"
 	"keymaker/internal/config"
 	"keymaker/internal/secret"
-	"keymaker/internal/telemetry"
 	"keymaker/store"
 )
 
@@ -43,15 +41,8 @@ func (c *KeysCommand) open(ctx context.Context, streams *Streams) (*store.Store,
 	if err != nil {
 		return nil, nil, err
 	}
-	log, err := telemetry.NewLogger(streams.Err, cfg.LogFormat, "warn")
-	if err != nil {
-		return nil, nil, err
-	}
-	db, err := store.Open(ctx, store.Options{URL: cfg.Database.URL, ServerName: cfg.ServerName, Clock: clock.System{}, Sealer: sealer, Logger: log})
-	if err != nil {
-		return nil, nil, fmt.Errorf("open the database: %w", err)
-	}
-	return db, cfg, nil
+	db, err := openDatabase(ctx, cfg, streams, store.Options{Sealer: sealer})
+	return db, cfg, err
 }
 
 // run does something with the open database.

@@ -44,7 +44,7 @@ func (c *ProviderTestCommand) Run(ctx context.Context, streams *Streams) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	localparts, err := localparts(cfg, db)
+	home, err := homeOf(cfg, db)
 	if err != nil {
 		return err
 	}
@@ -53,9 +53,9 @@ func (c *ProviderTestCommand) Run(ctx context.Context, streams *Streams) (err er
 	if err != nil {
 		return err
 	}
-	accounts := upstream.Accounts{ServerName: cfg.ServerName, Links: db, Localparts: localparts}
+	accounts := upstream.Accounts{ServerName: cfg.ServerName, Links: home, Localparts: home}
 	r, err := accounts.Rehearse(ctx, idp, identity)
-	t, err := newProviderTest(ctx, db, identity, r, err)
+	t, err := newProviderTest(ctx, db, home, identity, r, err)
 	if err != nil {
 		return err
 	}
@@ -83,8 +83,14 @@ func configured(cfg *config.Config, id string) (config.IdentityProvider, error) 
 	return config.IdentityProvider{}, fmt.Errorf("there is no identity provider %s in the configuration, only: %s", admin.Printable(id), admin.Printable(strings.Join(known, ", ")))
 }
 
-// localparts is who knows which names are free.
-func localparts(cfg *config.Config, db *store.Store) (upstream.Localparts, error) {
+// knows is what is known of users and their names.
+type knows interface {
+	upstream.Links
+	upstream.Localparts
+}
+
+// homeOf is who knows: behind a homeserver that is another program, that one too.
+func homeOf(cfg *config.Config, db *store.Store) (knows, error) {
 	if !cfg.Homeserver.Remote() {
 		return homeserver.Embedded{Store: db}, nil
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -174,7 +175,7 @@ func TestProviderTestShowsWhoSomebodyWouldBe(t *testing.T) {
 	})
 }
 
-func TestProviderTestAsksSynapseForNamesAlone(t *testing.T) {
+func TestProviderTestAsksSynapseAndTellsItNothing(t *testing.T) {
 	synapse, address := fakesynapse.Start(t, clock.System{})
 	synapse.Delegate("http://127.0.0.1:1", "shared")
 	settings := fmt.Sprintf("[global.homeserver]\nkind = \"synapse\"\nendpoint = %q\nsecret = \"shared\"\n", address)
@@ -186,8 +187,21 @@ func TestProviderTestAsksSynapseForNamesAlone(t *testing.T) {
 	if status, out, errs := rehearse(t, &carrier{user: "bob"}, "keymaker"); status != 0 || !strings.Contains(out, "a generated name") {
 		t.Errorf("a reserved name: exit status %d: %s%s", status, out, errs)
 	}
+	synapse.SetUser("bob", fakesynapse.User{})
+	if status, out, errs := rehearse(t, &carrier{user: "bob"}, "keymaker"); status != 0 || !strings.Contains(out, "belongs to @bob:example.com already") {
+		t.Errorf("a user whom Synapse alone has: exit status %d: %s%s", status, out, errs)
+	}
+	synapse.SetUser("bob", fakesynapse.User{Deactivated: true})
+	text, err := os.ReadFile("keymaker.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, "keymaker.toml", strings.Replace(string(text), "[global.homeserver]", "trusted = true\n[global.homeserver]", 1))
+	if status, out, errs := rehearse(t, &carrier{user: "bob"}, "keymaker"); status != 1 || !strings.Contains(out, "the user is deactivated") {
+		t.Errorf("a user who has left Synapse: exit status %d: %s%s", status, out, errs)
+	}
 	for _, call := range synapse.Calls() {
-		if call.Name != "is_localpart_available" {
+		if call.Name != "is_localpart_available" && call.Name != "query_user" {
 			t.Errorf("Synapse was told: %s", call.Name)
 		}
 	}

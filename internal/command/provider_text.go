@@ -38,7 +38,7 @@ var refusals = map[error]string{
 }
 
 // newProviderTest tells what a rehearsal came to, which may be an error.
-func newProviderTest(ctx context.Context, db *store.Store, id *upstream.Identity, r upstream.Rehearsal, err error) (*providerTest, error) {
+func newProviderTest(ctx context.Context, db *store.Store, home knows, id *upstream.Identity, r upstream.Rehearsal, err error) (*providerTest, error) {
 	t := &providerTest{Provider: id.ProviderID, Issuer: id.Issuer, Subject: id.Subject, Claims: id.Claims}
 	if r.Asks != "" {
 		t.Asks = db.UserID(r.Asks)
@@ -56,7 +56,7 @@ func newProviderTest(ctx context.Context, db *store.Store, id *upstream.Identity
 	if r.NewUser {
 		return t, nil
 	}
-	user, err := db.User(ctx, r.Localpart)
+	user, err := home.User(ctx, r.Localpart)
 	switch {
 	case err != nil:
 		return nil, err

@@ -53,19 +53,19 @@ func (s *Server) answerFor(o *handlers.Options) {
 	o.Tell = s.tellHome
 }
 
-// recently is how old a change is, at most, that a person waits for.
+// recently is how old an approval is, at most, whose answer a person waits for.
 const recently = 15 * time.Minute
 
 // errRefused says that the homeserver did not take a change.
 var errRefused = errors.New("the homeserver refuses what it is told: keymaker admin jobs says why")
 
-// tellHome has the homeserver learn what it is still to be told about a user.
+// tellHome has the homeserver learn what it is still to be told about a user, of
+// whom a reset of the cross-signing keys was allowed.
 func (s *Server) tellHome(ctx context.Context, localpart string) error {
-	lane := store.HomeserverLane(localpart)
-	if err := s.jobs.Clear(ctx, lane); err != nil {
+	if err := s.jobs.Clear(ctx, store.HomeserverLane(localpart)); err != nil {
 		return err
 	}
-	refused, err := s.store.LaneFailed(ctx, lane, s.clock.Now().Add(-recently))
+	refused, err := s.store.ResetRefused(ctx, localpart, s.clock.Now().Add(-recently))
 	if err == nil && refused {
 		err = errRefused
 	}
