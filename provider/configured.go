@@ -11,38 +11,46 @@ import (
 	"keymaker/store"
 )
 
-// configureClients takes the clients of the configuration file into use, and
-// warns of those that are no longer in it and still have sessions.
-func (p *Provider) configureClients(ctx context.Context) error {
-	if err := Configure(ctx, p.store, p.config); err != nil {
-		return err
-	}
+// Activate takes the clients of the configuration file into use, and warns of
+// those that are no longer in it and still have sessions. Nothing answers
+// requests before.
+func (p *Provider) Activate(ctx context.Context) {
+	p.store.UseConfigured(p.configured)
 	orphans, err := p.store.Orphans(ctx)
 	if err != nil {
-		return err
+		p.log.ErrorContext(ctx, "look for clients that are no longer in the configuration", "error", err)
 	}
 	for _, o := range orphans {
 		p.log.WarnContext(ctx, "a client is no longer in the configuration, and its tokens are not accepted: put its [[global.oidc_client]] back to accept them again",
 			"client", o.ClientID, "sessions", o.Sessions, "newest", o.Newest.Format(time.RFC3339))
 	}
-	return nil
 }
 
 // Configure makes the clients of the configuration file known to a store, as
 // whoever ends sessions needs it.
 func Configure(ctx context.Context, db *store.Store, c *config.Config) error {
+	configured, err := readConfigured(ctx, db, c)
+	if err != nil {
+		return err
+	}
+	db.UseConfigured(configured)
+	return nil
+}
+
+func readConfigured(ctx context.Context, db *store.Store, c *config.Config) (store.Configured, error) {
 	clients := make([]store.NewClient, 0, len(c.OIDCClients))
 	for i := range c.OIDCClients {
 		n, err := configuredClient(&c.OIDCClients[i])
 		if err != nil {
-			return err
+			return nil, err
 		}
 		clients = append(clients, n)
 	}
-	if err := db.Configure(ctx, clients); err != nil {
-		return fmt.Errorf("global.oidc_client: %w", err)
+	configured, err := db.ReadConfigured(ctx, clients)
+	if err != nil {
+		return nil, fmt.Errorf("global.oidc_client: %w", err)
 	}
-	return nil
+	return configured, nil
 }
 
 func configuredClient(c *config.OIDCClient) (store.NewClient, error) {

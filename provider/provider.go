@@ -50,13 +50,15 @@ type Provider struct {
 	clients, trusted *http.Client
 	// Keys that registered and that configured clients publish.
 	published, configuredKeys *keysets
+	// configured are the clients of the configuration file, until Activate.
+	configured store.Configured
 }
 
 // tokenSecretSize is the size in bytes of the key that tokens are derived and
 // recognised with.
 const tokenSecretSize = 32
 
-// New composes the server. Without well_known.client it serves the legacy API
+// New composes the server, which Activate then takes into use. Without well_known.client it serves the legacy API
 // alone: there is no issuer, and so no metadata and no ID token.
 func New(ctx context.Context, o Options) (*Provider, error) {
 	p := &Provider{config: o.Config, issuer: o.Config.WellKnown.Client, store: o.Store, homeserver: o.Homeserver, clock: o.Clock, log: o.Logger}
@@ -69,7 +71,7 @@ func New(ctx context.Context, o Options) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.configureClients(ctx); err != nil {
+	if p.configured, err = readConfigured(ctx, p.store, p.config); err != nil {
 		return nil, err
 	}
 	p.clients, p.trusted = outbound.New(p.Reach()), outbound.New(outbound.Anywhere)

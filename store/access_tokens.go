@@ -64,7 +64,7 @@ func (s *Store) AccessToken(ctx context.Context, hash []byte) (*Session, error) 
 		return nil, fault("read an access token", result.Error)
 	}
 	session := s.session(&row.Session, row.Account)
-	session.ClientGone = session.ClientID != "" && row.RegisteredID == nil && s.configured[session.ClientID] == nil
+	session.ClientGone = session.ClientID != "" && row.RegisteredID == nil && s.configuredClient(session.ClientID) == nil
 	session.IssuedAt = fromMilli(row.TokenIssuedAt)
 	if row.TokenExpiresAt != nil {
 		session.ExpiresAt = fromMilli(*row.TokenExpiresAt)

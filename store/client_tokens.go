@@ -31,7 +31,7 @@ func (s *Store) AddClientToken(ctx context.Context, hash []byte, t ClientToken) 
 		if err := s.write(ctx).Create(&row).Error; err != nil {
 			return fault("store a client token", err)
 		}
-		if s.configured[t.ClientID] != nil {
+		if s.configuredClient(t.ClientID) != nil {
 			return nil
 		}
 		return fault("use a client", s.write(ctx).Model(&clientRow{}).Where("id = ?", t.ClientID).Update("last_used_at", s.now()).Error)
@@ -52,7 +52,7 @@ func (s *Store) ClientToken(ctx context.Context, hash []byte) (ClientToken, erro
 	switch {
 	case result.Error != nil:
 		return ClientToken{}, fault("read a client token", result.Error)
-	case result.RowsAffected == 0, row.RegisteredID == nil && s.configured[t.ClientID] == nil:
+	case result.RowsAffected == 0, row.RegisteredID == nil && s.configuredClient(t.ClientID) == nil:
 		return ClientToken{}, ErrNotFound
 	}
 	return ClientToken{ClientID: t.ClientID, Scope: t.Scope, IssuedAt: fromMilli(t.IssuedAt), ExpiresAt: fromMilli(t.ExpiresAt)}, nil

@@ -154,7 +154,7 @@ type NewClient struct {
 // Register stores a client, or returns the one that was registered with the
 // same metadata (conformance B-41).
 func (s *Store) Register(ctx context.Context, n NewClient) (*Client, error) {
-	if s.configured[n.ID] != nil {
+	if s.configuredClient(n.ID) != nil {
 		return nil, fmt.Errorf("register a client: %w", ErrExists) // conformance B-45
 	}
 	row := clientRow{ID: n.ID, Metadata: string(n.Metadata), MetadataHash: n.MetadataHash, SecretHash: n.SecretHash, CreatedAt: s.now(), LastUsedAt: s.now()}
@@ -179,7 +179,7 @@ func (s *Store) Register(ctx context.Context, n NewClient) (*Client, error) {
 
 // Client returns a client, configured or registered, or ErrNotFound.
 func (s *Store) Client(ctx context.Context, id string) (*Client, error) {
-	if c := s.configured[id]; c != nil {
+	if c := s.configuredClient(id); c != nil {
 		return c, nil
 	}
 	var row clientRow

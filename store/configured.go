@@ -11,34 +11,46 @@ import (
 // client that registered itself.
 var ErrClientRegistered = errors.New("a client that registered itself has this client_id")
 
-// Configure sets the clients of the configuration file; of a NewClient the ID,
-// the Metadata and the SecretHash count. They are kept in memory alone, so that
-// nothing that is stored can change them, and every server has those of its own
-// file (conformance B-46). It must be called before the store is used, and
-// returns ErrClientRegistered for an id that is taken.
-func (s *Store) Configure(ctx context.Context, clients []NewClient) error {
+// Configured are clients of a configuration file that a store can take into use.
+type Configured map[string]*Client
+
+// ReadConfigured looks at the clients of a configuration file; of a NewClient the
+// ID, the Metadata and the SecretHash count. It returns ErrClientRegistered for an
+// id that is taken.
+func (s *Store) ReadConfigured(ctx context.Context, clients []NewClient) (Configured, error) {
 	configured := make(map[string]*Client, len(clients))
 	for _, n := range clients {
 		c := &Client{ID: n.ID, Metadata: n.Metadata, SecretHash: n.SecretHash, configured: true}
 		if err := c.readFields(); err != nil {
-			return err
+			return nil, err
 		}
-		switch _, err := s.Client(ctx, n.ID); {
+		switch known, err := s.Client(ctx, n.ID); {
+		case err == nil && known.configured: // until now
 		case err == nil:
-			return fmt.Errorf("configure the client %s: %w", n.ID, ErrClientRegistered)
+			return nil, fmt.Errorf("configure the client %s: %w", n.ID, ErrClientRegistered)
 		case !errors.Is(err, ErrNotFound):
-			return err
+			return nil, err
 		}
 		configured[n.ID] = c
 	}
-	s.configured = configured
-	return nil
+	return configured, nil
 }
+
+// UseConfigured takes the clients of a configuration file into use, in the place
+// of those before. They are kept in memory alone, so that nothing that is stored
+// can change them, and every server has those of its own file (conformance B-46).
+func (s *Store) UseConfigured(c Configured) {
+	clients := map[string]*Client(c)
+	s.configured.Store(&clients)
+}
+
+// configuredClient is a client of the configuration file, or nil.
+func (s *Store) configuredClient(id string) *Client { return (*s.configured.Load())[id] }
 
 // owner returns the client of what was read with its owner: nil for a client
 // that is no longer configured, and for a session without one.
 func (s *Store) owner(o ownerColumns, clientID string) (*Client, error) {
-	if c := s.configured[clientID]; c != nil {
+	if c := s.configuredClient(clientID); c != nil {
 		return c, nil
 	}
 	if o.ClientMetadata == "" {
@@ -71,7 +83,7 @@ func (s *Store) Orphans(ctx context.Context) ([]Orphan, error) {
 	}
 	var orphans []Orphan
 	for _, r := range rows {
-		if s.configured[r.ClientID] == nil {
+		if s.configuredClient(r.ClientID) == nil {
 			orphans = append(orphans, Orphan{ClientID: r.ClientID, Sessions: r.Sessions, Newest: fromMilli(r.Newest)})
 		}
 	}

@@ -52,3 +52,12 @@ func SealedColumns() []string {
 	slices.Sort(all)
 	return all
 }
+
+// Configure takes clients into use, if they can be.
+func (s *Store) Configure(ctx context.Context, clients []NewClient) error {
+	c, err := s.ReadConfigured(ctx, clients)
+	if err == nil {
+		s.UseConfigured(c)
+	}
+	return err
+}

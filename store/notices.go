@@ -45,7 +45,7 @@ type Recipient struct {
 // notify leaves a mail behind for a user, in the transaction of ctx. Of a user
 // without an address nothing is written.
 func (s *Store) notify(ctx context.Context, n Notice) error {
-	if !s.notices {
+	if !s.notices.Load() {
 		return nil
 	}
 	to, err := s.recipient(ctx, n.Localpart)
@@ -93,7 +93,7 @@ func (s *Store) ReadNotice(ctx context.Context, j Job) (n Notice, to Recipient, 
 // KeepLanguage remembers the language that a person is shown at a sign-in, for
 // the mails that tell them of changes.
 func (s *Store) KeepLanguage(ctx context.Context, localpart, language string) error {
-	if !s.notices {
+	if !s.notices.Load() {
 		return nil
 	}
 	return fault("keep the language of a user", s.write(ctx).Model(&userRow{}).

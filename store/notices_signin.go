@@ -33,7 +33,7 @@ func (s *Store) signedInBefore(ctx context.Context, x Session) (bool, error) {
 // notifySignIn leaves a mail behind for a session that is about to begin, unless
 // it is nothing new.
 func (s *Store) notifySignIn(ctx context.Context, x Session) error {
-	if !s.notices {
+	if !s.notices.Load() {
 		return nil
 	}
 	before, err := s.signedInBefore(ctx, x)

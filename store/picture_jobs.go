@@ -22,7 +22,7 @@ type PictureJob struct {
 // addPictureJob leaves a job behind in the transaction of ctx, where pictures are
 // kept.
 func (s *Store) addPictureJob(ctx context.Context, p PictureJob, url string) error {
-	if s.noPictures || url == "" {
+	if s.noPictures.Load() || url == "" {
 		return nil
 	}
 	_, err := s.AddJob(ctx, NewJob{Kind: JobPicture, Lane: JobPicture + " " + p.Localpart, Payload: p, Secret: []byte(url)})
@@ -33,7 +33,7 @@ func (s *Store) addPictureJob(ctx context.Context, p PictureJob, url string) err
 // manages it: at once where it says that there is none, and otherwise by a job,
 // unless it is that one already. A user who has left stays as they are.
 func (s *Store) followPicture(ctx context.Context, l SeenLink) error {
-	if s.noPictures {
+	if s.noPictures.Load() {
 		return nil
 	}
 	if l.PictureURL == "" {

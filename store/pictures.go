@@ -206,7 +206,7 @@ func (s *Store) UsePicture(ctx context.Context, localpart, uri, actor string) (c
 // transaction ends. It is nobody where no pictures are kept: a homeserver that is
 // another program keeps them itself, and cannot be told of others.
 func (s *Store) member(ctx context.Context, localpart string) (User, error) {
-	if s.noPictures {
+	if s.noPictures.Load() {
 		return User{}, fmt.Errorf("no pictures are kept: %w", ErrNotFound)
 	}
 	if err := s.lockUser(ctx, localpart); err != nil {

@@ -68,11 +68,10 @@ type Store struct {
 	jobs           chan struct{}
 	prompt         func(ctx context.Context, lanes []string) // see Prompt
 	outbox         bool
-	noPictures     bool
-	notices        bool
-	// configured are the clients of the configuration file, by id. They are set
-	// before the store is used and never change.
-	configured map[string]*Client
+	// Follow changes them.
+	noPictures, notices atomic.Bool
+	// configured are the clients of the configuration file, by id.
+	configured atomic.Pointer[map[string]*Client]
 }
 
 // Open opens the database, applies the migrations that it lacks unless it is to
@@ -80,7 +79,9 @@ type Store struct {
 // (ErrNewerDatabase) or, with Exclusive, one that another server holds
 // (ErrLocked).
 func Open(ctx context.Context, o Options) (*Store, error) {
-	s := &Store{serverName: o.ServerName, clock: o.Clock, sealer: o.Sealer, log: o.Logger, outbox: o.Outbox, noPictures: o.NoPictures || o.Outbox, notices: o.Notices, observe: o.Observe, jobs: make(chan struct{}, 1)}
+	s := &Store{serverName: o.ServerName, clock: o.Clock, sealer: o.Sealer, log: o.Logger, outbox: o.Outbox, observe: o.Observe, jobs: make(chan struct{}, 1)}
+	s.Follow(o.Notices, o.NoPictures)
+	s.configured.Store(&map[string]*Client{})
 	var err error
 	if path, ok := strings.CutPrefix(o.URL.Reveal(), "sqlite:"); ok {
 		err = s.openSQLite(ctx, path, o.Exclusive)
@@ -114,6 +115,13 @@ func (s *Store) Close() error {
 	}
 	s.closers = nil
 	return errors.Join(errs...)
+}
+
+// Follow takes over from a configuration that was read again what Options say of
+// Notices and NoPictures.
+func (s *Store) Follow(notices, noPictures bool) {
+	s.notices.Store(notices)
+	s.noPictures.Store(noPictures || s.outbox)
 }
 
 // Ping checks that the database answers.

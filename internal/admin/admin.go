@@ -19,6 +19,8 @@ type Service struct {
 	Store  *store.Store
 	Config *config.Config
 	Clock  clock.Clock
+	// Reload reads the configuration again; nil where no server does it.
+	Reload func(ctx context.Context) error
 }
 
 // Error says what is wrong with a question. Its text is for the administrator

@@ -20,8 +20,9 @@ import (
 )
 
 // besideServer runs the rest of a test in the folder of inQueryFolder, beside a
-// server that listens to administrators on the socket s.
-func besideServer(t *testing.T) {
+// server that listens to administrators on the socket s. It returns what reads
+// the server's log.
+func besideServer(t *testing.T) (log func() string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "km") // the path of a socket is short
 	if err != nil {
@@ -59,6 +60,7 @@ func besideServer(t *testing.T) {
 			t.Errorf("the socket is left behind: %v", err)
 		}
 	})
+	return errs.String
 }
 
 func TestAdminThroughTheServer(t *testing.T) {

@@ -61,6 +61,7 @@ type root struct {
 	Keys        KeysCommand        `cmd:"" help:"Look after the keys that sign ID tokens, and the secret file that seals them."`
 	Backup      BackupCommand      `cmd:"" help:"Keep a SQLite database in a file, while the server runs."`
 	Restore     RestoreCommand     `cmd:"" help:"Put a backup in the place of the database, while no server runs."`
+	Reload      ReloadCommand      `cmd:"" help:"Have the server that runs on this machine read its configuration again. Exit status 1 if it keeps the one of before."`
 	Snippet     SnippetCommand     `cmd:"" help:"Print what a reverse proxy must be told: nginx, Caddy or HAProxy."`
 	Version     VersionCommand     `cmd:"" help:"Print the version."`
 }

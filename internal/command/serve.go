@@ -5,7 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"os/signal"
 	"strings"
+	"sync"
+	"syscall"
 
 	"keymaker/internal/config"
 	"keymaker/internal/server"
@@ -23,14 +27,20 @@ func (c *ServeCommand) Run(ctx context.Context, streams *Streams) error {
 	if err != nil {
 		return err
 	}
-	log, err := telemetry.NewLogger(streams.Err, cfg.LogFormat, cfg.LogLevel)
+	var level slog.LevelVar
+	setLevel := func(c *config.Config) { _ = level.UnmarshalText([]byte(c.LogLevel)) } // which was checked
+	setLevel(cfg)
+	log := telemetry.NewLoggerAt(streams.Err, cfg.LogFormat, &level)
+	path := config.Find(c.Config, lookup(streams.Env))
+	s, err := server.New(ctx, server.Options{
+		Config: cfg, Logger: log,
+		Load:     func() (*config.Config, error) { return config.Load(config.Options{Path: path, Env: streams.Env}) },
+		Reloaded: setLevel,
+	})
 	if err != nil {
 		return err
 	}
-	s, err := server.New(ctx, server.Options{Config: cfg, Logger: log})
-	if err != nil {
-		return err
-	}
+	defer reloadOnHangup(ctx, s)()
 	sockets, err := s.Open(ctx)
 	if err != nil {
 		return errors.Join(err, s.Close())
@@ -39,6 +49,24 @@ func (c *ServeCommand) Run(ctx context.Context, streams *Streams) error {
 	err = errors.Join(s.Run(ctx, sockets), s.Close())
 	log.InfoContext(ctx, "stopped")
 	return err
+}
+
+// reloadOnHangup has the server read its configuration again at each SIGHUP,
+// until the function that it returns is called.
+func reloadOnHangup(ctx context.Context, s *server.Server) (stop func()) {
+	hangups := make(chan os.Signal, 1) // one that waits stands for all
+	signal.Notify(hangups, syscall.SIGHUP)
+	var group sync.WaitGroup
+	group.Go(func() {
+		for range hangups {
+			_ = s.Reload(ctx) // the log says what was wrong
+		}
+	})
+	return func() {
+		signal.Stop(hangups)
+		close(hangups)
+		group.Wait()
+	}
 }
 
 // tellSockets logs what the server listens on.

@@ -41,7 +41,8 @@ type Env struct {
 	Clock       *clock.Manual
 	// Log is everything that the server has logged, at every level.
 	Log *Buffer
-	// Config is the TOML text that the server was started with.
+	// Config is the TOML text that the server was started with, and that it reads
+	// again.
 	Config string
 	// Database is the URL of the server's database.
 	Database string
@@ -155,7 +156,8 @@ func (e *Env) Reopen() (*server.Server, error) {
 		return nil, err
 	}
 	log := slog.New(slog.NewJSONHandler(e.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	return server.New(context.Background(), server.Options{Config: cfg, Clock: e.Clock, Logger: log, HTTPClient: e.httpClient})
+	return server.New(context.Background(), server.Options{Config: cfg, Clock: e.Clock, Logger: log, HTTPClient: e.httpClient,
+		Load: func() (*config.Config, error) { return config.Parse("keymaker.toml", []byte(e.Config), nil) }})
 }
 
 func (e *Env) open(t testing.TB) *server.Server {

@@ -26,31 +26,30 @@ const homeserverLimit = provisioning.DeleteTimeout + time.Minute
 
 // openHome returns the homeserver of the configuration, and the jobs that tell
 // it what has changed. Nobody is asked whether it is there.
-func (s *Server) openHome() (home, map[string]jobs.Handler, error) {
-	if !s.config.Homeserver.Remote() {
-		return homeserver.Embedded{Store: s.store}, nil, nil
+func (a *assembly) openHome() (home, map[string]jobs.Handler, error) {
+	if !a.config.Homeserver.Remote() {
+		return homeserver.Embedded{Store: a.server.store}, nil, nil
 	}
-	h, err := homeserver.Open(s.config.Homeserver, s.store, s.clock, s.log)
+	h, err := homeserver.Open(a.config.Homeserver, a.server.store, a.server.clock, a.server.log)
 	if err != nil {
 		return nil, nil, err
 	}
 	// The jobs exist when somebody signs in, who waits for those of the user.
-	h.Clear = func(ctx context.Context, lane string) error { return s.jobs.Clear(ctx, lane) }
+	h.Clear = func(ctx context.Context, lane string) error { return a.jobs.Clear(ctx, lane) }
 	return h, h.Jobs(), nil
 }
 
 // answerFor leaves to a homeserver that is another program what it answers
 // itself, and has it told at once of what changes.
-func (s *Server) answerFor(o *handlers.Options) {
-	if !s.config.Homeserver.Remote() {
-		o.Matrix = s.store
-		if s.config.KeepsPictures() {
-			o.Pictures = s.store
+func (a *assembly) answerFor(o *handlers.Options) {
+	if !a.config.Homeserver.Remote() {
+		o.Matrix = a.server.store
+		if a.config.KeepsPictures() {
+			o.Pictures = a.server.store
 		}
 		return
 	}
-	s.store.Prompt(s.jobs.Prompt)
-	o.Tell = s.tellHome
+	o.Tell = a.tellHome
 }
 
 // recently is how old an approval is, at most, whose answer a person waits for.
@@ -61,11 +60,11 @@ var errRefused = errors.New("the homeserver refuses what it is told: keymaker ad
 
 // tellHome has the homeserver learn what it is still to be told about a user, of
 // whom a reset of the cross-signing keys was allowed.
-func (s *Server) tellHome(ctx context.Context, localpart string) error {
-	if err := s.jobs.Clear(ctx, store.HomeserverLane(localpart)); err != nil {
+func (a *assembly) tellHome(ctx context.Context, localpart string) error {
+	if err := a.jobs.Clear(ctx, store.HomeserverLane(localpart)); err != nil {
 		return err
 	}
-	refused, err := s.store.ResetRefused(ctx, localpart, s.clock.Now().Add(-recently))
+	refused, err := a.server.store.ResetRefused(ctx, localpart, a.server.clock.Now().Add(-recently))
 	if err == nil && refused {
 		err = errRefused
 	}

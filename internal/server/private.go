@@ -21,12 +21,13 @@ import (
 // server goes on without a socket that nobody has asked for: not every file
 // system can hold one.
 func (s *Server) ListenPrivate(ctx context.Context) (net.Listener, error) {
-	path := s.config.Private.Socket()
+	private := s.current.Load().config.Private
+	path := private.Socket()
 	if path == "" {
 		return nil, nil
 	}
 	l, err := listenUnix(ctx, path)
-	if err != nil && s.config.Private.Implied {
+	if err != nil && private.Implied {
 		s.log.WarnContext(ctx, "there is no private socket: set [global.private] address to another path, or to none", "error", err)
 		return nil, nil
 	}
@@ -60,10 +61,11 @@ func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 
 // ListenMetrics opens the address for Prometheus; nil where none is configured.
 func (s *Server) ListenMetrics(ctx context.Context) (net.Listener, error) {
-	if s.config.Private.MetricsAddress == "" {
+	address := s.current.Load().config.Private.MetricsAddress
+	if address == "" {
 		return nil, nil
 	}
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", s.config.Private.MetricsAddress)
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen to Prometheus: %w", err)
 	}
@@ -96,8 +98,12 @@ func (s *Server) Private() http.Handler {
 	return mux
 }
 
+// administration answers each question by the configuration in use.
 func (s *Server) administration() http.Handler {
-	return (&admin.Service{Store: s.store, Config: s.config, Clock: s.clock}).Handler(s.log)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		service := &admin.Service{Store: s.store, Config: s.current.Load().config, Clock: s.clock, Reload: s.reloadForAdmin}
+		service.Handler(s.log).ServeHTTP(w, r)
+	})
 }
 
 // Monitoring is what programs ask that watch the server: metrics, and health
@@ -123,7 +129,7 @@ func (s *Server) serveAside(ctx context.Context, l net.Listener, h http.Handler)
 		return fmt.Errorf("serve on %s: %w", l.Addr(), err)
 	case <-ctx.Done():
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.ShutdownTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.current.Load().config.ShutdownTimeout)
 	defer cancel()
 	if err := hs.Shutdown(ctx); err != nil {
 		return errors.Join(fmt.Errorf("requests on %s were cut off: %w", l.Addr(), err), hs.Close())

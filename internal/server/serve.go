@@ -34,9 +34,10 @@ const (
 // Listen opens the configured addresses.
 func (s *Server) Listen(ctx context.Context) ([]net.Listener, error) {
 	var listeners []net.Listener
-	for _, address := range s.config.Address {
+	c := s.current.Load().config
+	for _, address := range c.Address {
 		var lc net.ListenConfig
-		l, err := lc.Listen(ctx, "tcp", net.JoinHostPort(address, strconv.Itoa(s.config.Port)))
+		l, err := lc.Listen(ctx, "tcp", net.JoinHostPort(address, strconv.Itoa(c.Port)))
 		if err != nil {
 			for _, open := range listeners {
 				_ = open.Close()
@@ -63,15 +64,16 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	}
 	group.Go(func() error { return s.background(running) })
 	group.Go(func() error { return s.keepKeys(running) })
-	group.Go(func() error { return s.jobs.Run(running) })
+	group.Go(func() error { return s.runJobs(running) })
 	group.Go(func() error { return s.watchProviders(running) })
 	group.Go(func() error {
 		<-running.Done()
 		// The deadline is a new one: the context that ended is what ends us.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(running), s.config.ShutdownTimeout)
+		limit := s.current.Load().config.ShutdownTimeout
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(running), limit)
 		defer cancel()
 		if err := hs.Shutdown(ctx); err != nil {
-			return errors.Join(fmt.Errorf("requests were cut off after %s: %w", s.config.ShutdownTimeout, err), hs.Close())
+			return errors.Join(fmt.Errorf("requests were cut off after %s: %w", limit, err), hs.Close())
 		}
 		return nil
 	})
@@ -84,7 +86,7 @@ func HTTP(s *Server) *http.Server {
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true) // Synapse's force_http2
 	return &http.Server{
-		Handler: s.handler, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		Handler: s, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, Protocols: protocols,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}

@@ -7,24 +7,18 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"path/filepath"
 	"strings"
-	"time"
+	"sync"
+	"sync/atomic"
 
-	"keymaker/handlers"
 	"keymaker/internal/build"
 	"keymaker/internal/clock"
 	"keymaker/internal/config"
-	"keymaker/internal/jobs"
-	"keymaker/internal/probe"
 	"keymaker/internal/secret"
 	"keymaker/internal/telemetry"
-	"keymaker/provider"
 	"keymaker/store"
-	"keymaker/templates"
-	"keymaker/upstream"
 )
 
 // Options are what a Server is made of. Clock, Logger and HTTPClient may be
@@ -35,20 +29,29 @@ type Options struct {
 	Logger *slog.Logger
 	// HTTPClient speaks to the identity providers.
 	HTTPClient *http.Client
+	// Load reads the configuration once more, for Reload; nil where there is none
+	// to read. Reloaded is told of every one that is taken into use, the first
+	// included.
+	Load     func() (*config.Config, error)
+	Reloaded func(*config.Config)
+	// Notify is told how the server is doing; nil where nobody wants to know.
+	Notify func(Notice)
 }
 
 // Server is a configured server that does not listen yet.
 type Server struct {
-	config   *config.Config
-	store    *store.Store
-	provider *provider.Provider
-	jobs     *jobs.Runner
-	handler  *handlers.Server
-	clock    clock.Clock
-	log      *slog.Logger
-	metrics  *telemetry.Metrics
-	// upstreams are the identity providers, in the order of the configuration.
-	upstreams []*upstream.Provider
+	store      *store.Store
+	sealer     *secret.Sealer
+	clock      clock.Clock
+	log        *slog.Logger
+	metrics    *telemetry.Metrics
+	httpClient *http.Client
+	load       func() (*config.Config, error)
+	reloaded   func(*config.Config)
+	notice     func(Notice)
+	reloading  sync.Mutex
+	// current is made of the configuration in use.
+	current atomic.Pointer[assembly]
 }
 
 // With one half of the prerequisites the OAuth server does not start.
@@ -81,13 +84,19 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	s := &Server{config: o.Config, store: db, clock: o.Clock, log: o.Logger, metrics: metrics}
+	s := &Server{store: db, sealer: sealer, clock: o.Clock, log: o.Logger, metrics: metrics, httpClient: o.HTTPClient,
+		load: o.Load, reloaded: o.Reloaded, notice: o.Notify}
 	metrics.Watch(s.state)
-	if s.handler, err = s.assemble(ctx, o, sealer); err != nil {
+	a, err := s.assemble(ctx, o.Config)
+	if err != nil {
 		if errors.Is(err, secret.ErrSealed) {
 			err = fmt.Errorf("secret_file %s is not the one that the database was sealed with: %w", filepath.Clean(o.Config.SecretFile), err)
 		}
 		return nil, errors.Join(err, db.Close())
+	}
+	s.use(ctx, a)
+	if o.Config.Homeserver.Remote() {
+		db.Prompt(func(ctx context.Context, lanes []string) { s.current.Load().jobs.Prompt(ctx, lanes) })
 	}
 	return s, nil
 }
@@ -102,17 +111,22 @@ func (s *Server) Store() *store.Store { return s.store }
 func (s *Server) Metrics() *telemetry.Metrics { return s.metrics }
 
 // TurnKeys does with the signing keys what Serve does at intervals.
-func (s *Server) TurnKeys(ctx context.Context) error { return s.provider.TurnKeys(ctx) }
+func (s *Server) TurnKeys(ctx context.Context) error { return s.current.Load().provider.TurnKeys(ctx) }
 
 // RunJobs does the jobs that are due, one after the other, as Serve does at
 // once, and returns how many those were.
-func (s *Server) RunJobs(ctx context.Context) (int, error) { return s.jobs.RunDue(ctx) }
+func (s *Server) RunJobs(ctx context.Context) (int, error) { return s.current.Load().jobs.RunDue(ctx) }
 
 // ShareLimits does with the rate limits what Serve does once a second.
-func (s *Server) ShareLimits(ctx context.Context) error { return s.handler.ShareLimits(ctx) }
+func (s *Server) ShareLimits(ctx context.Context) error {
+	return s.current.Load().handler.ShareLimits(ctx)
+}
 
-// ServeHTTP implements http.Handler, for tests that bring their own listener.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+// ServeHTTP implements http.Handler. A request ends by the configuration that was
+// in use when it came.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.current.Load().handler.ServeHTTP(w, r)
+}
 
 func warn(ctx context.Context, c *config.Config, log *slog.Logger) {
 	for _, w := range c.Warnings {
@@ -144,54 +158,4 @@ func openSecrets(c *config.Config) (*secret.Sealer, error) {
 		return nil, fmt.Errorf("secret_file %s: %w", filepath.Clean(c.SecretFile), err)
 	}
 	return secret.NewSealer(key)
-}
-
-func (s *Server) assemble(ctx context.Context, o Options, sealer *secret.Sealer) (*handlers.Server, error) {
-	home, tasks, err := s.openHome()
-	if err != nil {
-		return nil, err
-	}
-	pages, err := templates.New(templates.Options{ServerName: o.Config.ServerName, Branding: o.Config.Branding})
-	if err != nil {
-		return nil, err
-	}
-	s.provider, err = provider.New(ctx, provider.Options{Config: o.Config, Store: s.store, Homeserver: home, Languages: languages(pages), Clock: o.Clock, Logger: o.Logger})
-	if err != nil {
-		return nil, err
-	}
-	formKey, err := sealer.Derive("forms")
-	if err != nil {
-		return nil, err
-	}
-	limitKey, err := sealer.Derive("rate limits")
-	if err != nil {
-		return nil, err
-	}
-	for _, c := range o.Config.IdentityProviders {
-		s.upstreams = append(s.upstreams, upstream.New(c, o.Config.CallbackURL(c), upstream.Options{HTTPClient: o.HTTPClient, Clock: o.Clock, Logger: o.Logger, Reach: s.provider.Reach()}))
-	}
-	pictures := &upstream.Pictures{Store: s.store, Providers: s.upstreams, Off: !o.Config.KeepsPictures()}
-	work := s.work(pages)
-	maps.Copy(work, tasks)
-	maps.Copy(work, pictures.Jobs())
-	s.jobs = jobs.New(jobs.Options{Store: s.store, Clock: o.Clock, Logger: o.Logger, Handlers: work, Grace: o.Config.ShutdownTimeout, Observe: s.metrics.Job,
-		AtOnce: map[string]int{store.JobPicture: pictureJobs}, Limits: map[string]time.Duration{store.JobHomeserver: homeserverLimit}})
-	answers := handlers.Options{
-		Config: o.Config, Provider: s.provider, Upstreams: s.upstreams, Accounts: &upstream.Accounts{ServerName: o.Config.ServerName, Links: home, Localparts: home}, Logins: s.store, Account: s.store, Proofs: s.store, Resets: s.store, PictureTaker: pictures,
-		Pages: pages, FormKey: formKey, LimitKey: limitKey, Limits: s.store, Clock: o.Clock, Logger: o.Logger, Health: s.health, Metrics: s.metrics,
-	}
-	if answers.Probe, err = probe.New(sealer); err != nil {
-		return nil, err
-	}
-	s.answerFor(&answers)
-	return handlers.New(answers)
-}
-
-// languages are the languages of the pages, for the metadata.
-func languages(pages *templates.Renderer) []string {
-	var tags []string
-	for _, tag := range pages.Languages() {
-		tags = append(tags, tag.String())
-	}
-	return tags
 }

@@ -26,9 +26,10 @@ var errNoKey = errors.New("there is no signing key yet")
 // homeserver that is away is not among it: those who have signed in go on.
 func (s *Server) health(ctx context.Context) []telemetry.Check {
 	checks := []telemetry.Check{{Name: "database", Err: s.store.Ping(ctx)}}
-	if s.provider.Issuer() != "" {
+	p := s.current.Load().provider
+	if p.Issuer() != "" {
 		var err error
-		if !s.provider.Signs() {
+		if !p.Signs() {
 			err = errNoKey
 		}
 		checks = append(checks, telemetry.Check{Name: "signing_keys", Err: err})
@@ -83,10 +84,13 @@ func (s *Server) watchProviders(ctx context.Context) error {
 	defer turn.Stop()
 	up := map[string]bool{}
 	for {
+		replaced := s.current.Load().replaced
 		s.LookAtProviders(ctx, up)
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-replaced:
+			up = map[string]bool{}
 		case <-turn.C:
 		}
 	}
@@ -95,7 +99,7 @@ func (s *Server) watchProviders(ctx context.Context) error {
 // LookAtProviders asks each identity provider once whether it answers, as Serve
 // does once a minute. up is what was known of them, and is brought up to date.
 func (s *Server) LookAtProviders(ctx context.Context, up map[string]bool) {
-	for _, p := range s.upstreams {
+	for _, p := range s.current.Load().upstreams {
 		limited, cancel := context.WithTimeout(ctx, providerTimeout)
 		err := p.Check(limited)
 		cancel()

@@ -12,22 +12,22 @@ import (
 
 // work are the jobs that this server does, by kind. Mails are among them where
 // there is somebody to hand them to.
-func (s *Server) work(pages *templates.Renderer) map[string]jobs.Handler {
+func (a *assembly) work(pages *templates.Renderer) map[string]jobs.Handler {
 	work := map[string]jobs.Handler{}
-	maps.Copy(work, s.provider.Jobs())
-	if s.config.SMTP.Enabled() {
-		maps.Copy(work, s.mailer(pages).Jobs())
+	maps.Copy(work, a.provider.Jobs())
+	if a.config.SMTP.Enabled() {
+		maps.Copy(work, a.mailer(pages).Jobs())
 	}
 	return work
 }
 
 // mailer sends the mails that tell people of their accounts.
-func (s *Server) mailer(pages *templates.Renderer) *notices.Mailer {
-	o := notices.Options{Accounts: s.store, Sender: mail.Sender{Options: s.config.SMTP}, Pages: pages, Providers: map[string]string{}, Clock: s.clock, Logger: s.log}
-	if s.provider.Issuer() != "" {
-		o.URL = handlers.ActivityURL(s.provider.AccountURL())
+func (a *assembly) mailer(pages *templates.Renderer) *notices.Mailer {
+	o := notices.Options{Accounts: a.server.store, Sender: mail.Sender{Options: a.config.SMTP}, Pages: pages, Providers: map[string]string{}, Clock: a.server.clock, Logger: a.server.log}
+	if a.provider.Issuer() != "" {
+		o.URL = handlers.ActivityURL(a.provider.AccountURL())
 	}
-	for _, p := range s.config.IdentityProviders {
+	for _, p := range a.config.IdentityProviders {
 		o.Providers[p.ClientID] = p.Name
 	}
 	return notices.New(o)

@@ -17,10 +17,15 @@ func NewLogger(w io.Writer, format, level string) (*slog.Logger, error) {
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		return nil, fmt.Errorf("log_level %q: %w", level, err)
 	}
+	return NewLoggerAt(w, format, l), nil
+}
+
+// NewLoggerAt is NewLogger with a level that can change.
+func NewLoggerAt(w io.Writer, format string, l slog.Leveler) *slog.Logger {
 	if format == "json" {
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l})), nil
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l}))
 	}
-	return slog.New(tint.NewTextHandler(w, &tint.Options{Level: l, NoColor: true})), nil
+	return slog.New(tint.NewTextHandler(w, &tint.Options{Level: l, NoColor: true}))
 }
 
 // Panic is how a log tells of a panic: what Go itself says, which holds numbers
