@@ -65,6 +65,8 @@ type Doctor struct {
 	Options
 	log    *slog.Logger
 	silent bool // the public address did not answer
+	// tuwunel: the homeserver is a Tuwunel, which signs clients in by itself.
+	tuwunel bool
 }
 
 // New returns a Doctor.
@@ -112,7 +114,7 @@ var checks = []func(*Doctor, context.Context) []Result{
 
 // Examine runs every check.
 func (d *Doctor) Examine(ctx context.Context) []Result {
-	d.silent = false
+	d.silent, d.tuwunel = false, d.isTuwunel(ctx)
 	var all []Result
 	for _, check := range checks {
 		all = append(all, check(d, ctx)...)

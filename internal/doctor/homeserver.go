@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"keymaker/internal/provisioning"
@@ -40,10 +41,25 @@ func (d *Doctor) signIn(ctx context.Context) []Result {
 	return results
 }
 
+// ofTuwunel is why checks are skipped that are about clients of Synapse.
+const ofTuwunel = "the homeserver is a Tuwunel: clients know it by an address of its own, and it issues their tokens itself"
+
+// isTuwunel tells whether the homeserver says that it is one.
+func (d *Doctor) isTuwunel(ctx context.Context) bool {
+	if !d.Config.Homeserver.Remote() {
+		return false
+	}
+	a, err := d.get(ctx, d.inside("/_tuwunel/server_version"))
+	return err == nil && a.status == http.StatusOK && strings.EqualFold(a.field("name"), "tuwunel")
+}
+
 // rest asks what only the homeserver answers.
 func (d *Doctor) rest(ctx context.Context) []Result {
 	const path = "/_matrix/client/versions"
 	s := step{"route.rest", "asked " + d.at(path)}
+	if d.tuwunel {
+		return []Result{s.skipped(ofTuwunel)}
+	}
 	a, err := d.get(ctx, d.at(path))
 	if err != nil {
 		return []Result{d.unreached(s, err)}
@@ -65,26 +81,33 @@ func (d *Doctor) provisioning(ctx context.Context) []Result {
 	if !d.Config.Homeserver.Remote() {
 		return []Result{s.skipped(embedded)}
 	}
+	name, side, enable := "Synapse", "Synapse's matrix_authentication_service.secret (or secret_path)", "Enable matrix_authentication_service in homeserver.yaml and restart Synapse"
+	if d.tuwunel {
+		name, side, enable = "Tuwunel", "Tuwunel's mas_secret", "Update Tuwunel to 1.8 or newer"
+	}
 	api, err := provisioning.New(provisioning.Options{Endpoint: d.Config.Homeserver.Endpoint, Secret: d.Config.Homeserver.Secret, Clock: d.Clock, Logger: d.log})
 	if err == nil {
 		err = api.Check(ctx)
 	}
 	switch {
 	case err == nil:
-		return []Result{s.ok("Synapse takes it")}
+		return []Result{s.ok(name + " takes it")}
 	case errors.Is(err, provisioning.ErrSecret):
-		return []Result{s.failed(err.Error(), "Give global.homeserver.secret and Synapse's matrix_authentication_service.secret (or secret_path) the same value, and restart both.")}
+		return []Result{s.failed(err.Error(), "Give global.homeserver.secret and "+side+" the same value, and restart both.")}
 	case errors.Is(err, provisioning.ErrDisabled):
-		return []Result{s.failed(err.Error(), "Enable matrix_authentication_service in homeserver.yaml and restart Synapse, or correct global.homeserver.endpoint.")}
+		return []Result{s.failed(err.Error(), enable+", or correct global.homeserver.endpoint.")}
 	}
-	return []Result{s.failed(err.Error(), "Start Synapse, or correct global.homeserver.endpoint.")}
+	return []Result{s.failed(err.Error(), "Start "+name+", or correct global.homeserver.endpoint.")}
 }
 
 // introspection lets Synapse ask this server about a token that nobody has.
 func (d *Doctor) introspection(ctx context.Context) []Result {
 	s := step{"secret.from_homeserver", "let Synapse ask about a token that nobody has"}
-	if !d.Config.Homeserver.Remote() {
+	switch {
+	case !d.Config.Homeserver.Remote():
 		return []Result{s.skipped(embedded)}
+	case d.tuwunel:
+		return []Result{s.skipped(ofTuwunel)}
 	}
 	a, err := d.ask(ctx, http.MethodGet, d.inside("/_matrix/client/v3/account/whoami"), "", [2]string{"Authorization", "Bearer doctor_" + secret.Token()})
 	switch {
@@ -102,8 +125,11 @@ func (d *Doctor) introspection(ctx context.Context) []Result {
 // reads from its endpoint.
 func (d *Doctor) homeserverMetadata(ctx context.Context) []Result {
 	s := step{"homeserver.issuer", "asked Synapse for the authorization server"}
-	if !d.Config.Homeserver.Remote() {
+	switch {
+	case !d.Config.Homeserver.Remote():
 		return []Result{s.skipped(embedded)}
+	case d.tuwunel:
+		return []Result{s.skipped(ofTuwunel)}
 	}
 	a, err := d.get(ctx, d.inside("/_matrix/client/v1/auth_metadata"))
 	const change = "Let endpoint of matrix_authentication_service in homeserver.yaml be where this server listens."

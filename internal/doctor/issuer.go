@@ -102,6 +102,9 @@ func (d *Doctor) clientDiscovery(ctx context.Context) []Result {
 		address = d.at(clientPath)
 	}
 	s := step{"client.wellknown", "asked " + address}
+	if d.tuwunel {
+		return []Result{s.skipped(ofTuwunel)}
+	}
 	a, err := d.get(ctx, address)
 	base := a.field("m.homeserver", "base_url")
 	switch {
