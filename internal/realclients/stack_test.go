@@ -47,8 +47,9 @@ func newStack(t *testing.T, binary string) *stack {
 	s.keymaker = &keymaker{url: "https://" + host, name: host, binary: binary, log: &output{}, config: filepath.Join(folder, "keymaker.toml")}
 	s.certify()
 	lines := s.init(folder, loopback(homeserver), loopback(idp))
-	// Another port than 8080 is all that is changed of what was printed.
-	replace(t, s.keymaker.config, "[global]\n", fmt.Sprintf("[global]\nport = %d\n", own))
+	// Another port than 8080, and an administrator, are all that is changed of what
+	// was printed.
+	replace(t, s.keymaker.config, "[global]\n", fmt.Sprintf("[global]\nport = %d\nadmin_users = [\"root\"]\n", own))
 	lines = strings.ReplaceAll(lines, ":8080/", fmt.Sprintf(":%d/", own))
 	clientSecret, err := os.ReadFile(filepath.Join(folder, "keycloak_client_secret"))
 	if err != nil {
