@@ -13,6 +13,7 @@ import (
 
 	"keymaker/internal/config"
 	"keymaker/internal/server"
+	"keymaker/internal/systemd"
 	"keymaker/internal/telemetry"
 )
 
@@ -32,20 +33,26 @@ func (c *ServeCommand) Run(ctx context.Context, streams *Streams) error {
 	setLevel(cfg)
 	log := telemetry.NewLoggerAt(streams.Err, cfg.LogFormat, &level)
 	path := config.Find(c.Config, lookup(streams.Env))
-	s, err := server.New(ctx, server.Options{
-		Config: cfg, Logger: log,
-		Load:     func() (*config.Config, error) { return config.Load(config.Options{Path: path, Env: streams.Env}) },
-		Reloaded: setLevel,
-	})
+	manager := systemd.New(lookup(streams.Env))
+	opened, err := handedOver(manager)
 	if err != nil {
 		return err
 	}
+	s, err := server.New(ctx, server.Options{
+		Config: cfg, Logger: log,
+		Load:     func() (*config.Config, error) { return config.Load(config.Options{Path: path, Env: streams.Env}) },
+		Reloaded: setLevel, Notify: notifier(ctx, manager, log),
+	})
+	if err != nil {
+		return errors.Join(err, opened.Close())
+	}
 	defer reloadOnHangup(ctx, s)()
-	sockets, err := s.Open(ctx)
+	sockets, err := s.Open(ctx, opened)
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
 	tellSockets(ctx, log, sockets, cfg.Issuer())
+	defer keepAlive(ctx, manager, sockets, log)()
 	err = errors.Join(s.Run(ctx, sockets), s.Close())
 	log.InfoContext(ctx, "stopped")
 	return err
