@@ -64,6 +64,7 @@ type root struct {
 	Reload      ReloadCommand      `cmd:"" help:"Have the server that runs on this machine read its configuration again. Exit status 1 if it keeps the one of before."`
 	Snippet     SnippetCommand     `cmd:"" help:"Print what a reverse proxy must be told: nginx, Caddy or HAProxy."`
 	Version     VersionCommand     `cmd:"" help:"Print the version."`
+	Load        LoadCommand        `cmd:"" hidden:"" help:"Measure how fast the server is on this machine."`
 }
 
 // Main runs the command that args name and returns the exit status. SIGINT and

@@ -1,0 +1,169 @@
+package load
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+)
+
+// operation is what clients ask the server for.
+type operation struct {
+	name  string
+	floor string // what its rate is compared with
+	act   func(r *run) act
+}
+
+// operations are all that there are, in the order of the report.
+var operations = []operation{
+	{"discovery", floorGet, func(r *run) act { return r.getter("/.well-known/openid-configuration") }},
+	{"JWKS", floorGet, func(r *run) act { return r.getter("/_tuwunel/oidc/jwks") }},
+	{"introspection", floorPost, (*run).introspection},
+	{"refresh", floorSQL, (*run).refresh},
+}
+
+// Operations are the names of all operations.
+func Operations() []string {
+	var names []string
+	for _, o := range operations {
+		names = append(names, o.name)
+	}
+	return names
+}
+
+// chosen are the operations that were asked for.
+func (r *run) chosen() []operation {
+	if len(r.Only) == 0 {
+		return operations
+	}
+	var chosen []operation
+	for _, o := range operations {
+		if slices.Contains(r.Only, o.name) {
+			chosen = append(chosen, o)
+		}
+	}
+	return chosen
+}
+
+// operate asks for one operation, first for a moment that does not count.
+func (r *run) operate(ctx context.Context, op operation) (Measurement, error) {
+	do := op.act(r)
+	if warm := drive(ctx, r.Concurrency, r.For/10, do); warm.first != nil && len(warm.took) == 0 {
+		return Measurement{}, warm.first
+	}
+	before, err := r.server.cpu()
+	if err != nil {
+		return Measurement{}, err
+	}
+	s := drive(ctx, r.Concurrency, r.For, do)
+	after, err := r.server.cpu()
+	if err != nil {
+		return Measurement{}, err
+	}
+	m := measured(s, after-before)
+	m.Name = op.name
+	return m, ctx.Err()
+}
+
+// address is one of sixteen million.
+func address() string {
+	n := rand.Uint32() //nolint:gosec // it is no secret
+	return fmt.Sprintf("10.%d.%d.%d", byte(n>>16), byte(n>>8), byte(n))
+}
+
+func (r *run) getter(path string) act {
+	target := r.url + path
+	return func(ctx context.Context, c *client, _, _ int) error {
+		_, err := c.send(ctx, get(target), http.StatusOK)
+		return err
+	}
+}
+
+// introspection asks as a homeserver does, about any of the stored tokens.
+func (r *run) introspection() act {
+	target := r.url + "/oauth2/introspect"
+	return func(ctx context.Context, c *client, _, _ int) error {
+		token := r.token(rand.IntN(r.Stored)) //nolint:gosec // any will do
+		q := post(target, formType, "token="+token)
+		q.bearer = homeserverSecret
+		body, err := c.send(ctx, q, http.StatusOK)
+		if err != nil {
+			return err
+		}
+		var answer struct {
+			Active bool `json:"active"`
+		}
+		if err := json.Unmarshal(body, &answer); err != nil || !answer.Active {
+			return fmt.Errorf("the token is not active: %w", err)
+		}
+		return nil
+	}
+}
+
+// tokens is what a client keeps of an answer of the token endpoint.
+type tokens struct {
+	Access  string `json:"access_token"`
+	Refresh string `json:"refresh_token"`
+}
+
+// tokenRequest asks the token endpoint.
+func (r *run) tokenRequest(ctx context.Context, c *client, form url.Values) (t tokens, err error) {
+	q := post(r.url+"/_tuwunel/oidc/token", formType, form.Encode())
+	q.from = address()
+	body, err := c.send(ctx, q, http.StatusOK)
+	if err != nil {
+		return t, err
+	}
+	if err := json.Unmarshal(body, &t); err != nil {
+		return t, fmt.Errorf("read the tokens: %w", err)
+	}
+	if t.Access == "" || t.Refresh == "" {
+		return t, fmt.Errorf("a token is missing: %d characters of access token, %d of refresh token", len(t.Access), len(t.Refresh))
+	}
+	return t, nil
+}
+
+// exchangeCode exchanges the next stored code.
+func (r *run) exchangeCode(ctx context.Context, c *client, n int) (tokens, error) {
+	return r.tokenRequest(ctx, c, url.Values{"grant_type": {"authorization_code"}, "code": {r.code(n)}, "redirect_uri": {redirectURI},
+		"client_id": {r.clientID}, "code_verifier": {verifier}})
+}
+
+// chainsPerClient are how many sessions each client keeps going.
+const chainsPerClient = 16
+
+// login begins the sessions that refresh.
+func (r *run) login(ctx context.Context) error {
+	c := newClient()
+	defer c.close()
+	for n := range r.Concurrency * chainsPerClient {
+		t, err := r.exchangeCode(ctx, c, n)
+		if err != nil {
+			return fmt.Errorf("begin session %d: %w", n, err)
+		}
+		r.chains = append(r.chains, t)
+	}
+	r.codes = len(r.chains)
+	return nil
+}
+
+// refresh lets each client keep its own sessions going, one after the other:
+// what a session is given is what it presents the next time.
+func (r *run) refresh() act {
+	return func(ctx context.Context, c *client, worker, n int) error {
+		mine := &r.chains[worker*chainsPerClient+n%chainsPerClient]
+		next, err := r.tokenRequest(ctx, c, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {mine.Refresh}, "client_id": {r.clientID}})
+		if err != nil {
+			return err
+		}
+		if next.Refresh == mine.Refresh {
+			return fmt.Errorf("the refresh token of session %s is not replaced", strconv.Itoa(n%chainsPerClient))
+		}
+		*mine = next
+		return nil
+	}
+}

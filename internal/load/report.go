@@ -1,0 +1,135 @@
+package load
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// Measurement is what was seen of one operation or floor. Times are in
+// milliseconds.
+type Measurement struct {
+	Name   string  `json:"name"`
+	Rate   float64 `json:"rate"` // what went well, in a second
+	P50    float64 `json:"p50_ms"`
+	P99    float64 `json:"p99_ms"`
+	P999   float64 `json:"p999_ms"`
+	Count  int     `json:"count"`
+	Errors int     `json:"errors"`
+	// FirstError is one of them.
+	FirstError string `json:"first_error,omitempty"`
+	// CPU is the server's processor time for each, whatever it waits for; 0 where no
+	// server is asked.
+	CPU float64 `json:"cpu_ms"`
+	// Floor is what the rate is compared with, and Ratio the rate as a part of
+	// the floor's.
+	Floor string  `json:"floor,omitempty"`
+	Ratio float64 `json:"ratio,omitempty"`
+}
+
+// Report is what one run has measured.
+type Report struct {
+	Machine           string        `json:"machine"`
+	Database          string        `json:"database"`
+	Stored            int           `json:"stored"`
+	Concurrency       int           `json:"concurrency"`
+	Seconds           float64       `json:"seconds"` // of each measurement
+	StartMilliseconds float64       `json:"start_ms"`
+	IdleBytes         int64         `json:"idle_bytes"`
+	PeakBytes         int64         `json:"peak_bytes"`
+	Floors            []Measurement `json:"floors"`
+	Operations        []Measurement `json:"operations"`
+}
+
+// measured puts what clients have seen in figures.
+func measured(s sample, cpu time.Duration) Measurement {
+	m := Measurement{Count: len(s.took), Errors: s.failed, P50: milliseconds(quantile(s.took, 0.5)), P99: milliseconds(quantile(s.took, 0.99)),
+		P999: milliseconds(quantile(s.took, 0.999))}
+	if s.lasted > 0 {
+		m.Rate = float64(m.Count) / s.lasted.Seconds()
+	}
+	if all := m.Count + m.Errors; all > 0 {
+		m.CPU = milliseconds(cpu) / float64(all)
+	}
+	if s.first != nil {
+		m.FirstError = s.first.Error()
+	}
+	return m
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// add puts an operation into the report, compared with its floor.
+func (r *Report) add(m Measurement, floor string) {
+	for _, f := range r.Floors {
+		if f.Name == floor && f.Rate > 0 {
+			m.Floor, m.Ratio = floor, m.Rate/f.Rate
+		}
+	}
+	r.Operations = append(r.Operations, m)
+}
+
+// Failures are how many requests were not answered as they must be.
+func (r *Report) Failures() int {
+	n := 0
+	for _, list := range [][]Measurement{r.Floors, r.Operations} {
+		for _, m := range list {
+			n += m.Errors
+		}
+	}
+	return n
+}
+
+// Table writes the report for people.
+func (r *Report) Table(out io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n%s, %d sessions stored, %d clients, %g s each\n", r.Machine, r.Database, r.Stored, r.Concurrency, r.Seconds)
+	fmt.Fprintf(&b, "start to ready %.0f ms, memory idle %.1f MiB, at most %.1f MiB\n\n", r.StartMilliseconds, mebibytes(r.IdleBytes), mebibytes(r.PeakBytes))
+	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	_, _ = fmt.Fprintln(table, "rate/s\tp50 ms\tp99 ms\tp99.9 ms\terrors\tCPU ms\tof the floor\t  what\t")
+	for _, m := range r.Floors {
+		m.row(table)
+	}
+	for _, m := range r.Operations {
+		m.row(table)
+	}
+	_ = table.Flush() // into memory
+	for _, m := range r.Operations {
+		if m.FirstError != "" {
+			fmt.Fprintf(&b, "%s: %s\n", m.Name, m.FirstError)
+		}
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+func (m Measurement) row(out io.Writer) {
+	compared := ""
+	if m.Floor != "" {
+		compared = fmt.Sprintf("%.0f %%", 100*m.Ratio)
+	}
+	cpu := ""
+	if m.CPU > 0 {
+		cpu = fmt.Sprintf("%.3f", m.CPU)
+	}
+	_, _ = fmt.Fprintf(out, "%.0f\t%.2f\t%.2f\t%.2f\t%d\t%s\t%s\t  %s\t\n", m.Rate, m.P50, m.P99, m.P999, m.Errors, cpu, compared, m.Name)
+}
+
+func mebibytes(n int64) float64 { return float64(n) / (1 << 20) }
+
+// machine says what was measured on.
+func machine() string {
+	text, _ := os.ReadFile("/proc/cpuinfo") // nothing is known of a machine without it
+	model := "unknown processor"
+	for l := range strings.Lines(string(text)) {
+		if name, value, ok := strings.Cut(l, ":"); ok && strings.TrimSpace(name) == "model name" {
+			model = strings.TrimSpace(value)
+			break
+		}
+	}
+	return fmt.Sprintf("%d processors (%s), %s/%s, %s", runtime.NumCPU(), model, runtime.GOOS, runtime.GOARCH, runtime.Version())
+}
