@@ -59,8 +59,12 @@ func (r *run) configure() error {
 	if r.Database == "" {
 		r.Database = secret.Text("sqlite:" + filepath.Join(r.Dir, "keymaker.db"))
 	}
+	secretFile := filepath.Join(r.Dir, "keymaker.secret")
+	if _, err := secret.ReadOrCreateKey(secretFile); err != nil {
+		return fmt.Errorf("make the secret file: %w", err)
+	}
 	text, err := toml.Marshal(map[string]any{"global": map[string]any{
-		"server_name": serverName, "port": port, "log_format": "json", "secret_file": filepath.Join(r.Dir, "keymaker.secret"),
+		"server_name": serverName, "port": port, "log_format": "json", "secret_file": secretFile,
 		"well_known":        map[string]any{"client": url},
 		"database":          map[string]any{"url": r.Database.Reveal()},
 		"homeserver":        map[string]any{"kind": "embedded", "secret": homeserverSecret},

@@ -19,6 +19,8 @@ type process struct {
 	url   string
 	ready time.Duration // from the start to the first good answer
 	log   *os.File
+	ended chan struct{} // closed when the process has ended, with err
+	err   error
 }
 
 const (
@@ -33,13 +35,17 @@ func start(ctx context.Context, url, path string, log *os.File, args ...string) 
 	if err != nil {
 		return nil, fmt.Errorf("find the binary: %w", err)
 	}
-	p := &process{url: url, log: log, cmd: exec.CommandContext(context.WithoutCancel(ctx), self, args...)} //nolint:gosec // it is this program
+	p := &process{url: url, log: log, ended: make(chan struct{}), cmd: exec.CommandContext(context.WithoutCancel(ctx), self, args...)} //nolint:gosec // it is this program
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	began := time.Now()
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the server: %w", err)
 	}
-	for time.Since(began) < startLimit && ctx.Err() == nil {
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.ended)
+	}()
+	for time.Since(began) < startLimit && ctx.Err() == nil && !p.gone() {
 		if answers(ctx, url+path) {
 			p.ready = time.Since(began)
 			return p, nil
@@ -63,15 +69,23 @@ func answers(ctx context.Context, url string) bool {
 	return response.StatusCode == http.StatusOK
 }
 
+// gone tells whether the process has ended.
+func (p *process) gone() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // stop ends the process in order.
 func (p *process) stop() error {
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		return fmt.Errorf("stop the server: %w", err)
-	}
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
 	kill := time.AfterFunc(stopLimit, func() { _ = p.cmd.Process.Kill() })
 	defer kill.Stop()
-	err := p.cmd.Wait()
-	return errors.Join(err, p.log.Close())
+	<-p.ended
+	return errors.Join(p.err, p.log.Close())
 }
 
 // clockTick is the unit of /proc/PID/stat, which is the same on all of Linux.

@@ -3,6 +3,7 @@ package fill
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -63,8 +64,10 @@ func (r *Refresher) Refresh(ctx context.Context, i int) error {
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	if _, err = tx.StmtContext(ctx, r.update).ExecContext(ctx, secret.Bytes(32), secret.Bytes(16), now.UnixMilli(), id); err == nil {
-		_, err = tx.StmtContext(ctx, r.insert).ExecContext(ctx, secret.Bytes(32), id, now.UnixMilli(), now.Add(time.Hour).UnixMilli())
+	update, insert := tx.StmtContext(ctx, r.update), tx.StmtContext(ctx, r.insert)
+	defer func() { _ = errors.Join(update.Close(), insert.Close()) }()
+	if _, err = update.ExecContext(ctx, secret.Bytes(32), secret.Bytes(16), now.UnixMilli(), id); err == nil {
+		_, err = insert.ExecContext(ctx, secret.Bytes(32), id, now.UnixMilli(), now.Add(time.Hour).UnixMilli())
 	}
 	if err != nil {
 		_ = tx.Rollback()

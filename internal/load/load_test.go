@@ -1,0 +1,67 @@
+package load_test
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"keymaker/internal/command"
+	"keymaker/internal/load"
+	"keymaker/internal/secret"
+	"keymaker/store/storetest"
+)
+
+// binaryVariable makes this test binary keymaker itself.
+const binaryVariable = "KEYMAKER_TEST_BINARY"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(binaryVariable) != "" {
+		os.Exit(command.Main(os.Args[1:], &command.Streams{Out: os.Stdout, Err: os.Stderr}))
+	}
+	os.Exit(m.Run())
+}
+
+func TestRun(t *testing.T) {
+	t.Setenv(binaryVariable, "1")
+	storetest.Each(t, func(t *testing.T, d storetest.Database) {
+		o := load.Options{Dir: t.TempDir(), Stored: 500, For: time.Second / 2, Concurrency: 2}
+		if d.Name != "sqlite" {
+			o.Database = secret.Text(d.URL(t))
+		}
+		report, err := load.Run(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, m := range slices.Concat(report.Floors, report.Operations) {
+			names = append(names, m.Name)
+			if m.Errors > 0 || m.Count == 0 || m.Rate <= 0 || m.P50 <= 0 || m.P99 < m.P50 || m.P999 < m.P99 {
+				t.Errorf("%+v", m)
+			}
+		}
+		for _, m := range report.Operations {
+			if m.Ratio <= 0 || m.CPU <= 0 {
+				t.Errorf("no ratio or no time: %+v", m)
+			}
+		}
+		if got := names[len(report.Floors):]; !slices.Equal(got, load.Operations()) {
+			t.Errorf("measured: %v", got)
+		}
+		if report.IdleBytes < 1<<20 || report.PeakBytes < report.IdleBytes || report.StartMilliseconds <= 0 {
+			t.Errorf("memory %d and %d, start %g", report.IdleBytes, report.PeakBytes, report.StartMilliseconds)
+		}
+	})
+}
+
+func TestADatabaseInUseIsLeftAlone(t *testing.T) {
+	t.Setenv(binaryVariable, "1")
+	o := load.Options{Dir: t.TempDir(), Stored: 1, For: time.Millisecond, Concurrency: 1, Only: []string{"JWKS"}}
+	if _, err := load.Run(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := load.Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "is in use") {
+		t.Errorf("error %v", err)
+	}
+}
