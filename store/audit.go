@@ -30,6 +30,7 @@ const (
 
 // Event is one line of the audit log. It holds names and ids, never a secret.
 type Event struct {
+	ID        string // given by Record; sorts by time
 	At        time.Time
 	Action    string
 	Localpart string
@@ -118,20 +119,7 @@ func (s *Store) Record(ctx context.Context, e Event) error {
 // AuditEvents returns the newest events of a user, or with "" of everybody,
 // newest first, at most limit.
 func (s *Store) AuditEvents(ctx context.Context, localpart string, limit int) ([]Event, error) {
-	var rows []auditRow
-	query := s.read(ctx).Order("id DESC") // by time as well, and indexed
-	if localpart != "" {
-		query = s.read(ctx).Where("localpart = ?", localpart).Order("at DESC, id DESC")
-	}
-	if err := query.Limit(limit).Find(&rows).Error; err != nil {
-		return nil, fault("read the audit log", err)
-	}
-	events := make([]Event, 0, len(rows))
-	for _, r := range rows {
-		events = append(events, Event{At: fromMilli(r.At), Action: r.Action, Localpart: deref(r.Localpart), DeviceID: deref(r.DeviceID),
-			SessionID: deref(r.SessionID), ClientID: deref(r.ClientID), Actor: r.Actor, Reason: r.Reason})
-	}
-	return events, nil
+	return s.FindEvents(ctx, EventQuery{Localpart: localpart, Limit: limit})
 }
 
 // eventID is an id that also sorts what this server does within a millisecond:

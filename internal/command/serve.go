@@ -41,7 +41,7 @@ func (c *ServeCommand) Run(ctx context.Context, streams *Streams) error {
 	s, err := server.New(ctx, server.Options{
 		Config: cfg, Logger: log,
 		Load:     func() (*config.Config, error) { return config.Load(config.Options{Path: path, Env: streams.Env}) },
-		Reloaded: setLevel, Notify: notifier(ctx, manager, log),
+		Reloaded: setLevel, Stdout: streams.Out, Notify: notifier(ctx, manager, log),
 	})
 	if err != nil {
 		return errors.Join(err, opened.Close())

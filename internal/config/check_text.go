@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -273,6 +275,20 @@ func checkPrivateAddress(s string) error {
 func checkMetricsAddress(s string) error {
 	if a, err := netip.ParseAddrPort(s); err != nil || a.Port() == 0 {
 		return refuse("%s is no IP address with a port: write 127.0.0.1:9464", quote(s))
+	}
+	return nil
+}
+
+// stdout is what a file is called that is none.
+const stdout = "stdout"
+
+// checkAuditDestination wants a file in a folder that is there, or stdout.
+func checkAuditDestination(s string) error {
+	if s == stdout {
+		return nil
+	}
+	if info, err := os.Stat(filepath.Dir(s)); err != nil || !info.IsDir() { //nolint:gosec // the administrator names the file
+		return refuse("%s is in no folder that is there: make it, or write stdout", quote(s))
 	}
 	return nil
 }

@@ -29,6 +29,7 @@ type Config struct {
 	Database          Database
 	Homeserver        Homeserver
 	Private           Private
+	Audit             Audit
 	IdentityProviders []IdentityProvider
 	OIDCClients       []OIDCClient
 	AdminUsers        []string // localparts of those who administer the homeserver
@@ -109,6 +110,11 @@ type Private struct {
 	// Implied: the address is the default, and nobody has asked for it.
 	Implied        bool
 	MetricsAddress string // IP:PORT; "" = metrics are on the socket alone
+}
+
+// Audit is [global.audit].
+type Audit struct {
+	Destination string // a file, or "stdout"; "" = the audit log is in the database alone
 }
 
 // noSocket is how an administrator asks for no private socket.

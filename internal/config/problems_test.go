@@ -87,6 +87,7 @@ func TestImpossibleValuesOfTheServer(t *testing.T) {
 		{"an unknown kind of homeserver", good + "[global.homeserver]\nkind = \"embeddedd\"", `k.toml:4: global.homeserver.kind: "embeddedd" is no kind of homeserver: "embedded" and "synapse" are (did you mean "embedded"?)`},
 		{"administrators on a network", good + "[global.private]\naddress = \"127.0.0.1:9000\"", `k.toml:4: global.private.address: "127.0.0.1:9000" is no Unix socket: write unix:/run/keymaker/admin.sock, or none`},
 		{"administrators on a socket without a path", good + "[global.private]\naddress = \"unix:\"", `k.toml:4: global.private.address: "unix:" is no Unix socket: write unix:/run/keymaker/admin.sock, or none`},
+		{"an audit log in no folder", good + "[global.audit]\ndestination = \"/nowhere/at/all/x\"", `k.toml:4: global.audit.destination: "/nowhere/at/all/x" is in no folder that is there: make it, or write stdout`},
 		{"metrics on no address", good + "[global.private]\nmetrics_address = \"localhost:9464\"", `k.toml:4: global.private.metrics_address: "localhost:9464" is no IP address with a port: write 127.0.0.1:9464`},
 		{"metrics on no port", good + "[global.private]\nmetrics_address = \"127.0.0.1\"", `k.toml:4: global.private.metrics_address: "127.0.0.1" is no IP address with a port: write 127.0.0.1:9464`},
 		{"a homeserver nowhere", good + "[global.homeserver]\nendpoint = \"localhost:8008\"", `k.toml:4: global.homeserver.endpoint: is not a URL: write it like https://matrix.example.com`},

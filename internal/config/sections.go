@@ -18,6 +18,7 @@ var whole = section{sections: []section{{
 		{key: "database", doc: "Where everything is stored.", options: databaseOptions},
 		{key: "homeserver", doc: "The Matrix homeserver that the tokens are for.", options: homeserverOptions, check: checkHomeserverTable},
 		{key: "private", doc: "Where administrators and their programs ask the server that runs. See admin.md and monitoring.md.", options: privateOptions},
+		{key: "audit", doc: "The audit log as lines of JSON, beside the one in the database. See audit.md.", options: auditOptions, optional: true},
 		{
 			key:     "identity_provider",
 			doc:     "Where people prove who they are: one such block for each identity provider.",
@@ -266,6 +267,12 @@ var privateOptions = []option{
 			"Nobody is asked who they are: metrics name no person, but choose a loopback address, or one that only Prometheus reaches. Without it, metrics are on the socket alone.",
 	},
 }
+
+var auditOptions = []option{{
+	key: "destination", sample: "stdout",
+	takes: text(func(d *draft) *string { return &d.config.Audit.Destination }, checkAuditDestination),
+	doc:   "stdout, or a file that lines are only ever added to, such as /var/log/keymaker/audit.jsonl. The file is made when it is missing; its folder must be there.",
+}}
 
 var homeserverOptions = []option{
 	{

@@ -66,6 +66,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	group.Go(func() error { return s.keepKeys(running) })
 	group.Go(func() error { return s.runJobs(running) })
 	group.Go(func() error { return s.watchProviders(running) })
+	group.Go(func() error { return s.writeAudit(running) })
 	group.Go(func() error {
 		<-running.Done()
 		// The deadline is a new one: the context that ended is what ends us.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"path/filepath"
@@ -34,6 +35,9 @@ type Options struct {
 	// included.
 	Load     func() (*config.Config, error)
 	Reloaded func(*config.Config)
+	// Stdout is where the audit log goes that is to go to standard output; nil for
+	// nowhere.
+	Stdout io.Writer
 	// Notify is told how the server is doing; nil where nobody wants to know.
 	Notify func(Notice)
 }
@@ -49,6 +53,7 @@ type Server struct {
 	load       func() (*config.Config, error)
 	reloaded   func(*config.Config)
 	notice     func(Notice)
+	stdout     io.Writer
 	reloading  sync.Mutex
 	// current is made of the configuration in use.
 	current atomic.Pointer[assembly]
@@ -73,6 +78,9 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Stdout == nil {
+		o.Stdout = io.Discard
+	}
 	warn(ctx, o.Config, o.Logger)
 	sealer, err := openSecrets(o.Config)
 	if err != nil {
@@ -85,7 +93,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
 	s := &Server{store: db, sealer: sealer, clock: o.Clock, log: o.Logger, metrics: metrics, httpClient: o.HTTPClient,
-		load: o.Load, reloaded: o.Reloaded, notice: o.Notify}
+		load: o.Load, reloaded: o.Reloaded, notice: o.Notify, stdout: o.Stdout}
 	metrics.Watch(s.state)
 	a, err := s.assemble(ctx, o.Config)
 	if err != nil {
