@@ -19,6 +19,7 @@ type LoadCommand struct {
 	Database    string        `help:"A postgres:// URL of a database without users. Without it: a temporary SQLite file." placeholder:"URL"`
 	Dir         string        `help:"Keep the database, the configuration and the server's log in this folder. Without it: a temporary folder, removed at the end." placeholder:"DIR" type:"path"`
 	Only        []string      `help:"The operations to measure, with commas between. Without it: all."`
+	Overload    float64       `help:"At the end, let a crowd ask at so many times the rate that was sustained." placeholder:"TIMES"`
 	JSON        string        `help:"Write the report to this file as JSON, too." placeholder:"FILE" type:"path" name:"json"`
 	Empty       string        `help:"Only serve a handler that does nothing at this address." hidden:""`
 }
@@ -29,7 +30,7 @@ func (c *LoadCommand) Run(ctx context.Context, streams *Streams) error {
 		return load.ServeEmpty(ctx, c.Empty)
 	}
 	report, err := load.Run(ctx, load.Options{Stored: c.Stored, For: c.For, Concurrency: c.Concurrency, Database: secret.Text(c.Database),
-		Dir: c.Dir, Only: c.Only, Progress: streams.Err})
+		Dir: c.Dir, Only: c.Only, Overload: c.Overload, Progress: streams.Err})
 	if err != nil {
 		return err
 	}

@@ -75,12 +75,15 @@ func (c *client) send(ctx context.Context, q request, want int) ([]byte, error) 
 		return nil, err
 	}
 	if response.StatusCode != want {
-		return answer, &statusError{response.StatusCode, want}
+		return answer, &statusError{response.StatusCode, want, response.Header.Get("Retry-After")}
 	}
 	return answer, nil
 }
 
 // statusError is an answer with another status than the one that was wanted.
-type statusError struct{ status, want int }
+type statusError struct {
+	status, want int
+	retryAfter   string
+}
 
 func (e *statusError) Error() string { return fmt.Sprintf("status %d, want %d", e.status, e.want) }

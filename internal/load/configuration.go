@@ -34,8 +34,8 @@ const (
 		`"token_endpoint_auth_method":"none","response_types":["code"],"grant_types":["authorization_code","refresh_token"],"application_type":"web"}`
 	// verifier is of every stored code.
 	verifier = "a-verifier-of-the-load-program-that-is-long-enough"
-	// maxCodes are stored for the start of the chains and for exchanges.
-	maxCodes = 40_000
+	// codesPerSecond are more than any machine can exchange.
+	codesPerSecond = 5000
 )
 
 // identityProvider is the demonstration's, in this process.
@@ -99,7 +99,7 @@ func serveIDP(server string) (*identityProvider, error) {
 	}
 	p := &identityProvider{issuer: "http://" + l.Addr().String(), secret: secret.Token()}
 	handler, err := demoidp.New(demoidp.Options{Issuer: p.issuer, ClientID: idpClientID, ClientSecret: p.secret,
-		RedirectURIs: []string{server + "/_matrix/client/unstable/login/sso/callback/" + idpClientID}, Clock: clock.System{}})
+		RedirectURIs: []string{server + "/_matrix/client/unstable/login/sso/callback/" + idpClientID}, Clock: clock.System{}, Users: users()})
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
@@ -149,11 +149,16 @@ func (r *run) fill(ctx context.Context) error {
 	sum := sha256.Sum256([]byte(verifier))
 	err = d.AddSessions(ctx, fill.Sessions{Count: r.Stored, ClientID: r.clientID, Now: now, Token: r.token})
 	if err == nil {
-		err = d.AddCodes(ctx, fill.Codes{Count: maxCodes, ClientID: r.clientID, RedirectURI: redirectURI, Now: now,
+		err = d.AddCodes(ctx, fill.Codes{Count: r.storedCodes(), Scope: "openid ", ClientID: r.clientID, RedirectURI: redirectURI, Now: now,
 			Challenge: base64.RawURLEncoding.EncodeToString(sum[:]), Code: r.code, Users: r.Stored})
 	}
 	r.say("stored in %s", time.Since(now).Round(time.Second/10))
 	return err
+}
+
+// storedCodes are for the start of the chains, for exchanges and for the mix.
+func (r *run) storedCodes() int {
+	return r.Concurrency*chainsPerClient + int(2*codesPerSecond*r.For.Seconds())
 }
 
 // token is the access token of a stored session. None is kept: it follows from

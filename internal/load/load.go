@@ -10,8 +10,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
+	"keymaker/internal/demo/matrixclient"
 	"keymaker/internal/secret"
 )
 
@@ -33,6 +35,9 @@ type Options struct {
 	Concurrency int
 	// Only names the operations to measure; none = all.
 	Only []string
+	// Overload is at which multiple of the sustained rate a crowd asks at the
+	// end; 0 = none comes.
+	Overload float64
 	// Progress is told what is being done.
 	Progress io.Writer
 }
@@ -60,7 +65,9 @@ type run struct {
 	server    *process
 	empty     *process
 	clientID  string
-	codes     int      // how many codes are used already
+	matrix    *matrixclient.Client
+	codes     atomic.Int64 // how many are used already
+	revoked   atomic.Int64
 	chains    []tokens // of the sessions that refresh
 	closers   []func() error
 }
@@ -133,7 +140,7 @@ func (r *run) measure(ctx context.Context) (*Report, error) {
 	if report.IdleBytes, err = r.server.memory(resident); err != nil {
 		return nil, err
 	}
-	if err := r.login(ctx); err != nil {
+	if err := errors.Join(r.discover(ctx), r.login(ctx)); err != nil {
 		return nil, err
 	}
 	for _, f := range floors {
@@ -153,7 +160,14 @@ func (r *run) measure(ctx context.Context) (*Report, error) {
 		}
 		report.add(measured, op.floor)
 	}
-	report.PeakBytes, err = r.server.memory(peak)
+	if report.PeakBytes, err = r.server.memory(peak); err != nil || r.Overload <= 0 {
+		return report, err
+	}
+	r.say("overload")
+	sustained, err := r.operate(ctx, operation{name: "registration", act: (*run).registration})
+	if err == nil {
+		report.Overload, err = r.overload(ctx, r.Overload, sustained.Rate)
+	}
 	return report, err
 }
 

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 func TestRun(t *testing.T) {
 	t.Setenv(binaryVariable, "1")
 	storetest.Each(t, func(t *testing.T, d storetest.Database) {
-		o := load.Options{Dir: t.TempDir(), Stored: 500, For: time.Second / 2, Concurrency: 2}
+		o := load.Options{Dir: t.TempDir(), Stored: 500, For: time.Second / 2, Concurrency: 2, Overload: 4}
 		if d.Name != "sqlite" {
 			o.Database = secret.Text(d.URL(t))
 		}
@@ -48,6 +48,13 @@ func TestRun(t *testing.T) {
 		}
 		if got := names[len(report.Floors):]; !slices.Equal(got, load.Operations()) {
 			t.Errorf("measured: %v", got)
+		}
+		o4 := report.Overload
+		if o4 == nil || o4.Answered <= 0 || o4.Unsaid > 0 || o4.Unanswered > 0 || o4.Refresh.Count == 0 || o4.Introspection.Count == 0 {
+			t.Errorf("overload: %+v", o4)
+		}
+		if n := report.Failures(); n > 0 {
+			t.Errorf("%d failures: %+v", n, o4)
 		}
 		if report.IdleBytes < 1<<20 || report.PeakBytes < report.IdleBytes || report.StartMilliseconds <= 0 {
 			t.Errorf("memory %d and %d, start %g", report.IdleBytes, report.PeakBytes, report.StartMilliseconds)

@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -20,11 +21,25 @@ type operation struct {
 
 // operations are all that there are, in the order of the report.
 var operations = []operation{
-	{"discovery", floorGet, func(r *run) act { return r.getter("/.well-known/openid-configuration") }},
-	{"JWKS", floorGet, func(r *run) act { return r.getter("/_tuwunel/oidc/jwks") }},
+	{"discovery", floorGet, func(r *run) act { return r.getter(discoveryPath) }},
+	{"JWKS", floorGet, func(r *run) act { return r.getter(jwksPath) }},
 	{"introspection", floorPost, (*run).introspection},
 	{"refresh", floorSQL, (*run).refresh},
+	{"userinfo", floorGet, (*run).userinfo},
+	{"registration", floorPost, (*run).registration},
+	{"code exchange", floorPost, (*run).exchange},
+	{"whole login", floorPost, (*run).signIn},
+	{"mix", floorPost, (*run).mix},
+	{"revocation", floorPost, (*run).revocation}, // at last: it ends what others ask about
 }
+
+const (
+	discoveryPath = "/.well-known/openid-configuration"
+	jwksPath      = "/_tuwunel/oidc/jwks"
+)
+
+// errUsedUp ends a measurement for which there are no more codes.
+var errUsedUp = errors.New("the stored codes are used up: measure for a shorter time")
 
 // Operations are the names of all operations.
 func Operations() []string {
@@ -83,11 +98,14 @@ func (r *run) getter(path string) act {
 	}
 }
 
+// kept are how many of the stored sessions no revocation ends: the first ones.
+func (r *run) kept() int { return max(1, r.Stored-r.Stored/10) }
+
 // introspection asks as a homeserver does, about any of the stored tokens.
 func (r *run) introspection() act {
 	target := r.url + "/oauth2/introspect"
 	return func(ctx context.Context, c *client, _, _ int) error {
-		token := r.token(rand.IntN(r.Stored)) //nolint:gosec // any will do
+		token := r.token(rand.IntN(r.kept())) //nolint:gosec // any will do
 		q := post(target, formType, "token="+token)
 		q.bearer = homeserverSecret
 		body, err := c.send(ctx, q, http.StatusOK)
@@ -147,15 +165,20 @@ func (r *run) login(ctx context.Context) error {
 		}
 		r.chains = append(r.chains, t)
 	}
-	r.codes = len(r.chains)
+	r.codes.Store(int64(len(r.chains)))
 	return nil
+}
+
+// chain is one of the sessions that a client keeps going.
+func (r *run) chain(worker, n int) *tokens {
+	return &r.chains[worker*chainsPerClient+n%chainsPerClient]
 }
 
 // refresh lets each client keep its own sessions going, one after the other:
 // what a session is given is what it presents the next time.
 func (r *run) refresh() act {
 	return func(ctx context.Context, c *client, worker, n int) error {
-		mine := &r.chains[worker*chainsPerClient+n%chainsPerClient]
+		mine := r.chain(worker, n)
 		next, err := r.tokenRequest(ctx, c, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {mine.Refresh}, "client_id": {r.clientID}})
 		if err != nil {
 			return err

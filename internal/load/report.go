@@ -43,6 +43,8 @@ type Report struct {
 	PeakBytes         int64         `json:"peak_bytes"`
 	Floors            []Measurement `json:"floors"`
 	Operations        []Measurement `json:"operations"`
+	// Overload is nil where no crowd came.
+	Overload *Overload `json:"overload,omitempty"`
 }
 
 // measured puts what clients have seen in figures.
@@ -81,6 +83,9 @@ func (r *Report) Failures() int {
 			n += m.Errors
 		}
 	}
+	if o := r.Overload; o != nil {
+		n += o.Refresh.Errors + o.Introspection.Errors + o.Unsaid + o.Unanswered
+	}
 	return n
 }
 
@@ -103,8 +108,20 @@ func (r *Report) Table(out io.Writer) error {
 			fmt.Fprintf(&b, "%s: %s\n", m.Name, m.FirstError)
 		}
 	}
+	if r.Overload != nil {
+		r.Overload.text(&b)
+	}
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+func (o *Overload) text(b *strings.Builder) {
+	fmt.Fprintf(b, "\nOverload: %.0f registrations/s offered, %g times what was sustained; %.0f/s answered\n", o.Offered, o.Multiple, o.Answered)
+	fmt.Fprintf(b, "  shed with Retry-After %d, without %d, unanswered %d, not sent %d\n", o.Shed, o.Unsaid, o.Unanswered, o.GivenUp)
+	for _, m := range []Measurement{o.Refresh, o.Introspection} {
+		fmt.Fprintf(b, "  %s: %d answers, %d errors, p50 %.1f ms, p99 %.1f ms, p99.9 %.1f ms\n", m.Name, m.Count, m.Errors, m.P50, m.P99, m.P999)
+	}
+	fmt.Fprintf(b, "  memory at most %.1f MiB, all answered again after %.0f ms\n", mebibytes(o.PeakBytes), o.Recovery)
 }
 
 func (m Measurement) row(out io.Writer) {

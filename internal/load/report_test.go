@@ -95,3 +95,30 @@ func TestParseMemory(t *testing.T) {
 		t.Error("no error without the line")
 	}
 }
+
+func TestOverloadTellsWhatWasShedFromWhatFailed(t *testing.T) {
+	tests := []struct {
+		name string
+		err  error
+		want Overload
+		good int
+	}{
+		{"a good answer", nil, Overload{}, 1},
+		{"503 with Retry-After is shed", &statusError{status: 503, retryAfter: "1"}, Overload{Shed: 1}, 0},
+		{"503 without it is not said", &statusError{status: 503}, Overload{Unsaid: 1}, 0},
+		{"another status is wrong", &statusError{status: 500, retryAfter: "1"}, Overload{Unanswered: 1}, 0},
+		{"no answer is none", errors.New("connection reset"), Overload{Unanswered: 1}, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var o Overload
+			if good := o.count(tt.err); good != tt.good || o != tt.want {
+				t.Errorf("%d, %+v", good, o)
+			}
+		})
+	}
+	r := Report{Overload: &Overload{Unsaid: 1, Unanswered: 2, Shed: 50, Refresh: Measurement{Errors: 3}}}
+	if got := r.Failures(); got != 6 {
+		t.Errorf("%d failures", got)
+	}
+}
