@@ -142,10 +142,6 @@ func column[T any](ctx context.Context, conn *sql.DB, query string) ([]T, error)
 	return all, rows.Err()
 }
 
-// LockFile keeps servers from starting on a SQLite file until release. It returns
-// ErrLocked while one runs.
-func LockFile(path string) (release func() error, err error) { return lockFile(path + ".lock") }
-
 // PutInPlace makes the file with the SQLite file at path, which must be locked
 // (LockFile). What is at path, with the log beside it, is called kept afterwards.
 // The file with must lie in the same folder. A crash leaves one or the other.

@@ -4,8 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"syscall"
 )
+
+// LockFile keeps servers, and whatever else needs a SQLite file for itself, from
+// it until release. It returns ErrLocked while one of them has it, by whatever
+// name: a link leads to the same lock.
+func LockFile(path string) (release func() error, err error) {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	}
+	return lockFile(path + ".lock")
+}
 
 // lockFile takes an advisory lock that ends with the process, so that a crash
 // leaves nothing behind to clear. It returns ErrLocked when another process

@@ -140,6 +140,17 @@ func TestSQLiteExclusive(t *testing.T) {
 			t.Errorf("error %v, want ErrLocked", err)
 		}
 	})
+	t.Run("a second server is refused under another name of the file", func(t *testing.T) {
+		link := filepath.Join(t.TempDir(), "other.db")
+		if err := os.Symlink(strings.TrimPrefix(o.URL.Reveal(), "sqlite:"), link); err != nil {
+			t.Fatal(err)
+		}
+		other := exclusive
+		other.URL = secret.Text("sqlite:" + link)
+		if _, err := store.Open(t.Context(), other); !errors.Is(err, store.ErrLocked) {
+			t.Errorf("error %v, want ErrLocked", err)
+		}
+	})
 	t.Run("a command beside the server is not", func(t *testing.T) {
 		if err := storetest.Open(t, o).Ping(t.Context()); err != nil {
 			t.Error(err)

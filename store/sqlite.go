@@ -30,7 +30,7 @@ const (
 // and then writes would fail instead of waiting.
 func (s *Store) openSQLite(ctx context.Context, path string, exclusive bool) error {
 	if exclusive {
-		release, err := lockFile(path + ".lock")
+		release, err := LockFile(path)
 		if err != nil {
 			return err
 		}

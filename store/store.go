@@ -76,8 +76,8 @@ type Store struct {
 
 // Open opens the database, applies the migrations that it lacks unless it is to
 // stay AsItIs, and refuses one that a newer version has written
-// (ErrNewerDatabase) or, with Exclusive, one that another server holds
-// (ErrLocked).
+// (ErrNewerDatabase), one that a copy has not filled yet (ErrHalfCopied) or, with
+// Exclusive, one that another server holds (ErrLocked).
 func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{serverName: o.ServerName, clock: o.Clock, sealer: o.Sealer, log: o.Logger, outbox: o.Outbox, observe: o.Observe, jobs: make(chan struct{}, 1)}
 	s.Follow(o.Notices, o.NoPictures)
@@ -95,6 +95,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	default:
 		err = s.migrate(ctx)
 	}
+	if err == nil {
+		err = s.complete(ctx)
+	}
 	if err == nil && o.Exclusive && !s.postgres {
 		err = s.freeJobs(ctx)
 	}
@@ -110,6 +113,12 @@ func (s *Store) Close() error {
 	if s.writer != nil {
 		errs = append(errs, s.FlushUsage(context.Background()))
 	}
+	return errors.Join(append(errs, s.closeAll())...)
+}
+
+// closeAll closes every connection, and lets go of the lock.
+func (s *Store) closeAll() error {
+	var errs []error
 	for i := len(s.closers) - 1; i >= 0; i-- {
 		errs = append(errs, s.closers[i]())
 	}

@@ -32,7 +32,7 @@ func refreshing(p *process, sessions ...harness.Tokens) (stop func() int64) {
 				form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {s.Refresh}, "client_id": {s.ClientID}}
 				a, err := p.Try(http.MethodPost, tokenPath, formHeader, form.Encode())
 				if err != nil || a.Status != http.StatusOK {
-					p.T.Errorf("a refresh during the backup: %v, status %d: %s", err, a.Status, a.Body)
+					p.T.Errorf("a refresh: %v, status %d: %s", err, a.Status, a.Body)
 					return
 				}
 				s.Refresh = a.Text("refresh_token")

@@ -62,6 +62,7 @@ type root struct {
 	Backup      BackupCommand      `cmd:"" help:"Keep a SQLite database in a file, while the server runs."`
 	Restore     RestoreCommand     `cmd:"" help:"Put a backup in the place of the database, while no server runs."`
 	Reload      ReloadCommand      `cmd:"" help:"Have the server that runs on this machine read its configuration again. Exit status 1 if it keeps the one of before."`
+	DB          DBCommand          `cmd:"" name:"db" help:"Move to the other kind of database."`
 	Snippet     SnippetCommand     `cmd:"" help:"Print what a reverse proxy must be told: nginx, Caddy or HAProxy."`
 	Version     VersionCommand     `cmd:"" help:"Print the version."`
 	Load        LoadCommand        `cmd:"" hidden:"" help:"Measure how fast the server is on this machine."`

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -21,7 +22,14 @@ import (
 // names: a process that can be killed.
 const serveVariable = "KEYMAKER_TEST_SERVE"
 
+// commandVariable makes this test binary another command, of arguments between
+// spaces.
+const commandVariable = "KEYMAKER_TEST_COMMAND"
+
 func TestMain(m *testing.M) {
+	if args := os.Getenv(commandVariable); args != "" {
+		os.Exit(command.Main(strings.Fields(args), &command.Streams{Out: os.Stdout, Err: os.Stderr, Env: os.Environ()}))
+	}
 	if path := os.Getenv(serveVariable); path != "" {
 		os.Exit(command.Main([]string{"serve", "--config", path}, &command.Streams{Out: os.Stdout, Err: os.Stderr, Env: os.Environ()}))
 	}

@@ -161,6 +161,10 @@ func TestEveryCommandInTheDocumentsWorks(t *testing.T) {
 				if strings.HasPrefix(line, "pg_") {
 					return // see TestTheDumpOfTheDocumentComesBack
 				}
+				if strings.HasPrefix(line, "./keymaker db copy ") {
+					copyThere(t, line)
+					return
+				}
 				if strings.HasPrefix(line, "./keymaker backup ") || strings.HasPrefix(line, "./keymaker restore ") {
 					serve(t) // whose first start makes the database
 				}
@@ -174,6 +178,19 @@ func TestEveryCommandInTheDocumentsWorks(t *testing.T) {
 			})
 		}
 	}
+}
+
+// copyThere runs a copy with a PostgreSQL of its own, which is filled first where
+// it is copied from.
+func copyThere(t *testing.T, line string) {
+	t.Helper()
+	const there = "postgres://keymaker@localhost/keymaker"
+	address := emptyPostgres(t)
+	serve(t)
+	if strings.Contains(line, "--from "+there) {
+		execute(t, "./keymaker db copy --from sqlite:keymaker.db --to "+address)
+	}
+	execute(t, strings.ReplaceAll(line, there, address))
 }
 
 func execute(t *testing.T, line string) {
