@@ -171,7 +171,7 @@ func TestTokensOfClients(t *testing.T) {
 	t.Run("D-71 D-41: only its hash is stored", func(t *testing.T) {
 		e := e.For(t)
 		var found int
-		if err := database(e).QueryRowContext(t.Context(), "SELECT count(*) FROM client_tokens WHERE token_hash = ?", []byte(kept)).Scan(&found); err != nil || found != 0 {
+		if err := database(e).QueryRowContext(t.Context(), marked(e, "SELECT count(*) FROM client_tokens WHERE token_hash = ?"), []byte(kept)).Scan(&found); err != nil || found != 0 {
 			t.Errorf("found %d times, %v", found, err)
 		}
 		expectInactive(t, e.Introspect(kept))

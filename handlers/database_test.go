@@ -3,6 +3,7 @@ package handlers_test
 import (
 	"database/sql"
 	"slices"
+	"strconv"
 	"strings"
 
 	"keymaker/internal/harness"
@@ -31,18 +32,38 @@ func database(e *harness.Env) *sql.DB {
 // execute runs a statement behind the server's back.
 func execute(e *harness.Env, statement string, args ...any) {
 	e.T.Helper()
-	if _, err := database(e).ExecContext(e.T.Context(), statement, args...); err != nil {
+	if _, err := database(e).ExecContext(e.T.Context(), marked(e, statement), args...); err != nil {
 		e.T.Fatalf("%s: %v", statement, err)
 	}
 }
 
-// broken makes a kind of write ("INSERT ON devices") fail on SQLite, as a full
-// disk would, until repair is called.
+// onPostgres tells whether the environment's database is one.
+func onPostgres(e *harness.Env) bool { return !strings.HasPrefix(e.Database, "sqlite:") }
+
+// marked is a statement with the marks of the database in place of each "?".
+func marked(e *harness.Env, statement string) string {
+	if !onPostgres(e) {
+		return statement
+	}
+	parts := strings.Split(statement, "?")
+	for i := range parts[1:] {
+		parts[i] += "$" + strconv.Itoa(i+1)
+	}
+	return strings.Join(parts, "")
+}
+
+// broken makes a kind of write ("INSERT ON devices") fail, as a full disk would,
+// until repair is called.
 func broken(e *harness.Env, write string) (repair func()) {
 	e.T.Helper()
-	execute(e, "CREATE TRIGGER broken BEFORE "+write+" BEGIN SELECT RAISE(ABORT, 'disk I/O error'); END")
+	does, table := "BEGIN SELECT RAISE(ABORT, 'disk I/O error'); END", ""
+	if onPostgres(e) {
+		execute(e, "CREATE OR REPLACE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'disk I/O error'; END $$")
+		does, table = "FOR EACH ROW EXECUTE FUNCTION broken()", write[strings.Index(write, " ON "):]
+	}
+	execute(e, "CREATE TRIGGER broken BEFORE "+write+" "+does)
 	return func() {
 		e.T.Helper()
-		execute(e, "DROP TRIGGER broken")
+		execute(e, "DROP TRIGGER broken"+table)
 	}
 }

@@ -317,7 +317,7 @@ func TestDeviceApprovalAtAProvider(t *testing.T) {
 				t.Errorf("whoami: %s", who.Body)
 			}
 			var recorded string
-			if err := database(e).QueryRowContext(t.Context(), "SELECT provider_id FROM devices WHERE localpart = ?", user).Scan(&recorded); err != nil {
+			if err := database(e).QueryRowContext(t.Context(), marked(e, "SELECT provider_id FROM devices WHERE localpart = ?"), user).Scan(&recorded); err != nil {
 				t.Fatal(err)
 			}
 			if recorded != provider {

@@ -265,7 +265,7 @@ func TestWhatProvesNothingWithoutAuthTime(t *testing.T) {
 func countProofs(t *testing.T, e *harness.Env) int {
 	t.Helper()
 	var n int
-	if err := database(e).QueryRowContext(t.Context(), "SELECT COUNT(*) FROM proofs WHERE expires_at > ?", e.Clock.Now().UnixMilli()).Scan(&n); err != nil {
+	if err := database(e).QueryRowContext(t.Context(), marked(e, "SELECT COUNT(*) FROM proofs WHERE expires_at > ?"), e.Clock.Now().UnixMilli()).Scan(&n); err != nil {
 		t.Fatal(err)
 	}
 	return n

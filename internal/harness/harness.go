@@ -124,7 +124,13 @@ func Start(t testing.TB, configure ...func(*Options)) *Env {
 	e.Config = e.configText(t, o)
 	e.Server = e.open(t)
 	e.serving.Store(e.Server)
+	others := e.others(t, o)
+	var turn atomic.Int64
 	ts := &httptest.Server{Listener: listener, Config: e.front(server.HTTP(e.Server), func(w http.ResponseWriter, r *http.Request) {
+		if n := int(turn.Add(1)) % (1 + len(others)); n > 0 {
+			others[n-1].ServeHTTP(w, r)
+			return
+		}
 		e.serving.Load().ServeHTTP(w, r)
 	})}
 	ts.Start()
@@ -175,6 +181,9 @@ func (e *Env) callback(clientID string) string {
 
 func (e *Env) configText(t testing.TB, o Options) string {
 	t.Helper()
+	if o.DatabaseURL == "" {
+		o.shared(t)
+	}
 	if o.DatabaseURL == "" {
 		o.DatabaseURL = storetest.SQLite(t)
 	}
