@@ -24,28 +24,34 @@ func (f *fixture) dump() string {
 	f.must(f.Writer(f.ctx).Raw(tables).Scan(&names).Error)
 	var b strings.Builder
 	for _, name := range names {
-		rows, err := f.Writer(f.ctx).Raw("SELECT * FROM " + name).Rows()
-		f.must(err)
-		columns, err := rows.Columns()
-		f.must(err)
-		for rows.Next() {
-			values := make([]any, len(columns))
-			targets := make([]any, len(columns))
-			for i := range values {
-				targets[i] = &values[i]
-			}
-			f.must(rows.Scan(targets...))
-			for i, v := range values {
-				if raw, ok := v.([]byte); ok {
-					v = string(raw)
-				}
-				fmt.Fprintf(&b, "%s.%s=%v\n", name, columns[i], v)
-			}
-		}
-		f.must(rows.Err())
-		f.must(rows.Close())
+		f.dumpTable(&b, name)
 	}
 	return b.String()
+}
+
+// dumpTable writes every value of a table.
+func (f *fixture) dumpTable(b *strings.Builder, name string) {
+	f.t.Helper()
+	rows, err := f.Writer(f.ctx).Raw("SELECT * FROM " + name).Rows()
+	f.must(err)
+	defer func() { _ = rows.Close() }()
+	columns, err := rows.Columns()
+	f.must(err)
+	for rows.Next() {
+		values := make([]any, len(columns))
+		targets := make([]any, len(columns))
+		for i := range values {
+			targets[i] = &values[i]
+		}
+		f.must(rows.Scan(targets...))
+		for i, v := range values {
+			if raw, ok := v.([]byte); ok {
+				v = string(raw)
+			}
+			fmt.Fprintf(b, "%s.%s=%v\n", name, columns[i], v)
+		}
+	}
+	f.must(rows.Err())
 }
 
 // Everything that would log somebody in, or sign something, goes through the
