@@ -2,6 +2,7 @@ package command_test
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
 	"os"
 	"os/exec"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"keymaker/store"
 	"keymaker/store/storetest"
 )
 
@@ -47,6 +49,9 @@ func TestAServerMovesToPostgreSQLAndBack(t *testing.T) {
 			break
 		}
 		killed++
+		if copied(t, there) {
+			break // it was killed when all was done
+		}
 	}
 	if killed == 0 {
 		t.Error("the copy was never killed")
@@ -94,6 +99,17 @@ func copyAndKill(t *testing.T, from, to string, after time.Duration) bool {
 		t.Fatalf("the copy: %v: %s", err, said.String())
 	}
 	return err == nil
+}
+
+// copied tells whether a database is a whole copy, in which alice is.
+func copied(t *testing.T, address string) bool {
+	t.Helper()
+	s, err := store.Open(t.Context(), storetest.Options(t, address))
+	if err != nil {
+		return false
+	}
+	_, err = s.User(t.Context(), "alice")
+	return errors.Join(err, s.Close()) == nil
 }
 
 func TestDBCopyRefuses(t *testing.T) {

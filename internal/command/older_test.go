@@ -13,9 +13,9 @@ import (
 // behind is the database in the current folder behind everybody's back.
 func behind(t *testing.T) *sql.DB {
 	t.Helper()
-	driver := "sqlite" // modernc's, in a build without cgo
-	if slices.Contains(sql.Drivers(), "sqlite3") {
-		driver = "sqlite3"
+	driver := "sqlite3" // in a build without cgo one that only says so
+	if slices.Contains(sql.Drivers(), "sqlite") {
+		driver = "sqlite"
 	}
 	db, err := sql.Open(driver, "keymaker.db")
 	if err != nil {
