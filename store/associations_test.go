@@ -78,7 +78,7 @@ func TestAssociate(t *testing.T) {
 		}
 		f.t.Run("who approved it is in the audit log, and no claim", func(t *testing.T) {
 			events, err := f.AuditEvents(f.ctx, "alice", 1)
-			want := store.Event{At: events[0].At, Action: store.ActionAssociated, Localpart: "alice", Actor: store.ActorAdmin, Reason: "idp"}
+			want := store.Event{ID: events[0].ID, At: events[0].At, Action: store.ActionAssociated, Localpart: "alice", Actor: store.ActorAdmin, Reason: "idp"}
 			if err != nil || events[0] != want {
 				t.Errorf("the event is %+v, error %v", events[0], err)
 			}
