@@ -151,7 +151,8 @@ func (d *Database) addSome(ctx context.Context, tx *sql.Tx, t table, from, to in
 }
 
 // settle leaves the database as one that has been in use for long: its log
-// copied, its statistics known.
+// copied, its statistics known, and all of it on the disk, which would else be
+// busy with it while the server is measured.
 func (d *Database) settle(ctx context.Context) error {
 	if d.postgres {
 		if _, err := d.db.ExecContext(ctx, "ANALYZE"); err != nil {
@@ -159,7 +160,7 @@ func (d *Database) settle(ctx context.Context) error {
 		}
 		return nil
 	}
-	return d.exec(ctx, "PRAGMA wal_checkpoint(TRUNCATE)", "PRAGMA synchronous = FULL", "PRAGMA cache_size = -16000")
+	return d.exec(ctx, "PRAGMA synchronous = FULL", "PRAGMA wal_checkpoint(TRUNCATE)", "PRAGMA cache_size = -16000")
 }
 
 // sessionID is the id of a session, which sorts by its number.
