@@ -1,6 +1,6 @@
 // Package faketuwunel is a Tuwunel for tests, in memory: as far as it goes, it
 // takes the provisioning calls and signs people in at an identity provider as the
-// source of Tuwunel 1.8 says (src/api/client/admin/mas, src/api/client/session/sso.rs).
+// source of Tuwunel 1.8 and 1.9 says (src/api/client/admin/mas, src/api/client/session/sso.rs).
 // Nothing here was compared with a running one.
 package faketuwunel
 
