@@ -120,7 +120,7 @@ func scanRow(rows *sql.Rows, t *copiedTable) ([]any, error) {
 		case kindInt:
 			into[i] = new(sql.NullInt64)
 		default:
-			into[i] = new([]byte)
+			into[i] = new(any) // which tells an empty value from none, whatever the driver
 		}
 	}
 	if err := rows.Scan(into...); err != nil {
@@ -137,9 +137,9 @@ func scanRow(rows *sql.Rows, t *copiedTable) ([]any, error) {
 			if v.Valid {
 				row[i] = v.Int64
 			}
-		case *[]byte:
-			if *v != nil {
-				row[i] = *v
+		case *any:
+			if b, ok := (*v).([]byte); ok {
+				row[i] = append([]byte{}, b...)
 			}
 		}
 	}
