@@ -2,11 +2,11 @@ package handlers_test
 
 import (
 	"database/sql"
-	"slices"
 	"strconv"
 	"strings"
 
 	"keymaker/internal/harness"
+	"keymaker/store"
 )
 
 // database is the server's database behind its back: for what no request can
@@ -15,10 +15,7 @@ func database(e *harness.Env) *sql.DB {
 	e.T.Helper()
 	driver, source := "pgx", e.Database
 	if path, ok := strings.CutPrefix(e.Database, "sqlite:"); ok {
-		driver, source = "sqlite", path // modernc's, in a build without cgo
-		if slices.Contains(sql.Drivers(), "sqlite3") {
-			driver = "sqlite3"
-		}
+		driver, source = store.SQLiteDriver, path
 	}
 	db, err := sql.Open(driver, source)
 	if err != nil {

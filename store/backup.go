@@ -30,7 +30,7 @@ func BackUp(ctx context.Context, from, to string) error {
 	if err := createPrivate(to); err != nil {
 		return err
 	}
-	conn, err := sql.Open(sqliteDriver, sqliteDSN(from, false))
+	conn, err := sql.Open(SQLiteDriver, sqliteDSN(from, false))
 	if err != nil {
 		return fmt.Errorf("open %s: %w", from, err)
 	}
@@ -117,7 +117,7 @@ func OpensWith(ctx context.Context, path string, sealer *secret.Sealer) error {
 
 // inspect opens a SQLite file that nobody changes, and leaves no trace beside it.
 func inspect(path string, do func(*sql.DB) error) error {
-	conn, err := sql.Open(sqliteDriver, "file:"+(&url.URL{Path: path}).EscapedPath()+"?mode=ro&immutable=1")
+	conn, err := sql.Open(SQLiteDriver, "file:"+(&url.URL{Path: path}).EscapedPath()+"?mode=ro&immutable=1")
 	if err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
 	}

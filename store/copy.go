@@ -100,8 +100,8 @@ func (c *copying) close() error {
 
 // open opens both sides, the target with its tables made.
 func (c *copying) open(ctx context.Context, o CopyOptions) (err error) {
-	path, fromSQLite := strings.CutPrefix(o.From.Reveal(), "sqlite:")
-	if toSQLite := strings.HasPrefix(o.To.Reveal(), "sqlite:"); fromSQLite == toSQLite {
+	path, fromSQLite := SQLitePath(o.From)
+	if _, toSQLite := SQLitePath(o.To); fromSQLite == toSQLite {
 		return ErrKinds
 	}
 	if fromSQLite {
@@ -135,7 +135,7 @@ func (c *copying) open(ctx context.Context, o CopyOptions) (err error) {
 func openSide(ctx context.Context, o Options, address secret.Text) (*side, error) {
 	s := &side{Store: &Store{serverName: o.ServerName, clock: o.Clock, log: o.Logger}}
 	var err error
-	if path, ok := strings.CutPrefix(address.Reveal(), "sqlite:"); ok {
+	if path, ok := SQLitePath(address); ok {
 		err = s.openSQLite(ctx, path, true)
 	} else {
 		err = s.openPostgres(ctx, address)

@@ -10,7 +10,8 @@ import (
 	"github.com/mattn/go-sqlite3"
 )
 
-const sqliteDriver = "sqlite3"
+// SQLiteDriver is the name by which database/sql knows the driver of this build.
+const SQLiteDriver = "sqlite3"
 
 // statementCache is how many prepared statements a connection keeps.
 const statementCache = 100

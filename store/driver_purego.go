@@ -10,7 +10,8 @@ import (
 	"modernc.org/sqlite"
 )
 
-const sqliteDriver = "sqlite"
+// SQLiteDriver is the name by which database/sql knows the driver of this build.
+const SQLiteDriver = "sqlite"
 
 // sqliteDSN puts the busy timeout first: switching to WAL can already meet a
 // lock.

@@ -8,10 +8,13 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+	"strings"
 	"time"
 
 	"gorm.io/driver/sqlite"
 	"gorm.io/gorm"
+
+	"keymaker/internal/secret"
 )
 
 const (
@@ -24,6 +27,11 @@ const (
 	walAttempts = 200
 	walPause    = 10 * time.Millisecond
 )
+
+// SQLitePath is the file of a database that is SQLite: sqlite:PATH.
+func SQLitePath(url secret.Text) (path string, ok bool) {
+	return strings.CutPrefix(url.Reveal(), "sqlite:")
+}
 
 // openSQLite opens one connection that writes and a pool that reads. More
 // writers would only wait for each other, and a transaction that reads first
@@ -52,7 +60,7 @@ func (s *Store) openSQLite(ctx context.Context, path string, exclusive bool) err
 }
 
 func (s *Store) sqlitePool(ctx context.Context, path string, readOnly bool, size int) (*gorm.DB, error) {
-	conn, err := sql.Open(sqliteDriver, sqliteDSN(path, readOnly))
+	conn, err := sql.Open(SQLiteDriver, sqliteDSN(path, readOnly))
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
@@ -65,7 +73,7 @@ func (s *Store) sqlitePool(ctx context.Context, path string, readOnly bool, size
 	// GORM's cache of prepared statements serves whoever only reads. On the
 	// writer's one connection it would let a transaction wait for a statement
 	// that another request cannot prepare before that transaction ends.
-	return s.use(sqlite.New(sqlite.Config{DriverName: sqliteDriver, Conn: conn}), readOnly)
+	return s.use(sqlite.New(sqlite.Config{DriverName: SQLiteDriver, Conn: conn}), readOnly)
 }
 
 // pingSQLite opens the first connection. Of processes that switch a new file to

@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -83,7 +82,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.Follow(o.Notices, o.NoPictures)
 	s.configured.Store(&map[string]*Client{})
 	var err error
-	if path, ok := strings.CutPrefix(o.URL.Reveal(), "sqlite:"); ok {
+	if path, ok := SQLitePath(o.URL); ok {
 		err = s.openSQLite(ctx, path, o.Exclusive)
 	} else {
 		err = s.openPostgres(ctx, o.URL)

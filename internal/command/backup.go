@@ -7,11 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"keymaker/internal/backup"
-	"keymaker/internal/config"
 	"keymaker/internal/secret"
+	"keymaker/store"
 )
 
 // BackupCommand keeps a SQLite database while servers run on it.
@@ -61,14 +60,9 @@ func backupOptions(configFile, file string, streams *Streams) (*backup.Options, 
 	if err != nil {
 		return nil, err
 	}
-	path, is := sqliteFile(cfg)
+	path, is := store.SQLitePath(cfg.Database.URL)
 	if !is {
 		return nil, &ExitError{Code: exitUsage, Err: errors.New("the database is PostgreSQL, which has tools of its own: pg_dump and pg_restore, as docs/backup.md shows. Keep secret_file " + filepath.Clean(cfg.SecretFile) + " too")}
 	}
 	return &backup.Options{Database: path, SecretFile: cfg.SecretFile, File: file}, nil
-}
-
-// sqliteFile is the file of a SQLite database.
-func sqliteFile(cfg *config.Config) (path string, is bool) {
-	return strings.CutPrefix(cfg.Database.URL.Reveal(), "sqlite:")
 }

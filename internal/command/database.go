@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 
 	"keymaker/internal/clock"
 	"keymaker/internal/config"
@@ -18,7 +17,7 @@ import (
 // command beside a server that may be running. It makes none, of a file that is
 // missing there would be an empty one, and leaves the tables to the server.
 func openDatabase(ctx context.Context, cfg *config.Config, streams *Streams, o store.Options) (*store.Store, error) {
-	if path, ok := strings.CutPrefix(cfg.Database.URL.Reveal(), "sqlite:"); ok {
+	if path, ok := store.SQLitePath(cfg.Database.URL); ok {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("there is no database %s yet: start the server once, or name its configuration with --config", path)
 		}

@@ -3,21 +3,17 @@ package command_test
 import (
 	"bytes"
 	"database/sql"
-	"slices"
 	"strings"
 	"testing"
 
 	"keymaker/internal/command"
+	"keymaker/store"
 )
 
 // behind is the database in the current folder behind everybody's back.
 func behind(t *testing.T) *sql.DB {
 	t.Helper()
-	driver := "sqlite3" // in a build without cgo one that only says so
-	if slices.Contains(sql.Drivers(), "sqlite") {
-		driver = "sqlite"
-	}
-	db, err := sql.Open(driver, "keymaker.db")
+	db, err := sql.Open(store.SQLiteDriver, "keymaker.db")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
@@ -78,8 +77,6 @@ func (r *run) configure() error {
 }
 
 func (r *run) configFile() string { return filepath.Join(r.Dir, "keymaker.toml") }
-
-func isSQLite(url secret.Text) bool { return strings.HasPrefix(url.Reveal(), "sqlite:") }
 
 // freePort finds a port for a server that opens it itself.
 func freePort() (int, error) {

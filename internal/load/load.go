@@ -15,6 +15,7 @@ import (
 
 	"keymaker/internal/demo/matrixclient"
 	"keymaker/internal/secret"
+	"keymaker/store"
 )
 
 // Options say what is measured.
@@ -176,9 +177,9 @@ func (r *run) measure(ctx context.Context) (*Report, error) {
 const idleAfter = 2 * time.Second
 
 func (r *run) about() *Report {
-	kind := "SQLite"
-	if r.Database != "" && !isSQLite(r.Database) {
-		kind = "PostgreSQL"
+	kind := "PostgreSQL"
+	if _, ok := store.SQLitePath(r.Database); ok { // which configure has set
+		kind = "SQLite"
 	}
 	return &Report{Database: kind, Stored: r.Stored, Concurrency: r.Concurrency, Seconds: r.For.Seconds(), Machine: machine(),
 		StartMilliseconds: float64(r.server.ready.Microseconds()) / 1000}

@@ -8,7 +8,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -16,7 +15,7 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib"
 
 	"keymaker/internal/secret"
-	_ "keymaker/store" // the driver of SQLite
+	"keymaker/store"
 )
 
 // ErrInUse is returned for a database that has users.
@@ -31,11 +30,11 @@ type Database struct {
 // Open opens a database that the server has migrated: sqlite:PATH or
 // postgres://….
 func Open(ctx context.Context, url secret.Text) (*Database, error) {
-	path, isSQLite := strings.CutPrefix(url.Reveal(), "sqlite:")
+	path, isSQLite := store.SQLitePath(url)
 	d := &Database{postgres: !isSQLite}
 	driver, source := "pgx", url.Reveal()
 	if isSQLite {
-		driver, source = sqliteDriver(), path
+		driver, source = store.SQLiteDriver, path
 	}
 	var err error
 	if d.db, err = sql.Open(driver, source); err != nil {
@@ -49,14 +48,6 @@ func Open(ctx context.Context, url secret.Text) (*Database, error) {
 		return nil, errors.Join(err, d.db.Close())
 	}
 	return d, nil
-}
-
-// sqliteDriver is the one of the two that this binary was built with.
-func sqliteDriver() string {
-	if slices.Contains(sql.Drivers(), "sqlite3") {
-		return "sqlite3"
-	}
-	return "sqlite"
 }
 
 // Close closes the connections.
