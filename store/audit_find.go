@@ -64,10 +64,10 @@ func (s *Store) FindEvents(ctx context.Context, q EventQuery) ([]Event, error) {
 		query = query.Where("action <> ? AND NOT (action = ? AND reason IN ?)", ActionConsentDenied, ActionSessionEnded, abuses)
 	}
 	if !q.Since.IsZero() {
-		query = query.Where("id >= ? AND at >= ?", firstID(q.Since), q.Since.UnixMilli())
+		query = query.Where("id >= ? AND at >= ?", FirstEventID(q.Since), q.Since.UnixMilli())
 	}
 	if !q.Until.IsZero() {
-		query = query.Where("id < ? AND at < ?", firstID(q.Until), q.Until.UnixMilli())
+		query = query.Where("id < ? AND at < ?", FirstEventID(q.Until), q.Until.UnixMilli())
 	}
 	return readEvents(query.Limit(q.Limit))
 }
@@ -78,9 +78,6 @@ func (s *Store) FindEvents(ctx context.Context, q EventQuery) ([]Event, error) {
 func (s *Store) EventsAfter(ctx context.Context, id string, limit int) ([]Event, error) {
 	return readEvents(s.read(ctx).Where("id > ?", id).Order("id").Limit(limit))
 }
-
-// FirstEventID comes before the id of every event from a time on.
-func FirstEventID(from time.Time) string { return firstID(from) }
 
 func readEvents(query *gorm.DB) ([]Event, error) {
 	var rows []auditRow
@@ -95,8 +92,9 @@ func readEvents(query *gorm.DB) ([]Event, error) {
 	return events, nil
 }
 
-// firstID is the smallest id of a time.
-func firstID(at time.Time) string {
+// FirstEventID is the smallest id of a time: that of every event from then on is
+// no smaller.
+func FirstEventID(at time.Time) string {
 	var id ulid.ULID
 	_ = id.SetTime(ulid.Timestamp(at))
 	return id.String()

@@ -22,6 +22,15 @@ type Event struct {
 	Reason    string    `json:"reason,omitempty"`
 }
 
+// EventOf is how an event is shown, of users with ids of that store.
+func EventOf(e store.Event, users interface{ UserID(localpart string) string }) Event {
+	shown := Event{At: e.At, Action: e.Action, Outcome: string(e.Outcome()), DeviceID: e.DeviceID, SessionID: e.SessionID, ClientID: e.ClientID, Actor: e.Actor, Reason: e.Reason}
+	if e.Localpart != "" {
+		shown.UserID = users.UserID(e.Localpart)
+	}
+	return shown
+}
+
 // AuditQuestion says which events to list.
 type AuditQuestion struct {
 	// User is to whom they happened; "" for everybody.
@@ -57,11 +66,7 @@ func (s *Service) listAudit(ctx context.Context, q AuditQuestion) ([]Event, erro
 		Since: q.Since, Until: q.Until, Limit: q.Limit})
 	events := make([]Event, 0, len(found))
 	for _, e := range found {
-		event := Event{At: e.At, Action: e.Action, Outcome: string(e.Outcome()), DeviceID: e.DeviceID, SessionID: e.SessionID, ClientID: e.ClientID, Actor: e.Actor, Reason: e.Reason}
-		if e.Localpart != "" {
-			event.UserID = s.Store.UserID(e.Localpart)
-		}
-		events = append(events, event)
+		events = append(events, EventOf(e, s.Store))
 	}
 	return events, err
 }

@@ -13,12 +13,11 @@ import (
 	"os"
 	"time"
 
+	"keymaker/internal/admin"
 	"keymaker/internal/clock"
+	"keymaker/internal/config"
 	"keymaker/store"
 )
-
-// Stdout is the destination that is standard output.
-const Stdout = "stdout"
 
 const (
 	// overlap is how much of what is written already is looked at again: the
@@ -39,16 +38,8 @@ type Source interface {
 
 // Line is a line of the log. It holds names and ids, never a secret.
 type Line struct {
-	ID        string    `json:"id"`
-	At        time.Time `json:"at"`
-	Action    string    `json:"action"`
-	Outcome   string    `json:"outcome"`
-	UserID    string    `json:"user_id,omitempty"`
-	DeviceID  string    `json:"device_id,omitempty"`
-	SessionID string    `json:"session_id,omitempty"`
-	ClientID  string    `json:"client_id,omitempty"`
-	Actor     string    `json:"actor"`
-	Reason    string    `json:"reason,omitempty"`
+	ID string `json:"id"`
+	admin.Event
 }
 
 // Log follows the audit log of a database. It is for one caller at a time.
@@ -85,7 +76,7 @@ func (l *Log) Write(ctx context.Context, destination string) error {
 		return nil
 	}
 	if err := l.follow(ctx); err != nil {
-		if destination != Stdout {
+		if destination != config.AuditStdout {
 			l.destination = "" // whatever has been written is read from the file
 		}
 		return err
@@ -98,7 +89,7 @@ func (l *Log) Write(ctx context.Context, destination string) error {
 func (l *Log) begin(destination string) error {
 	l.from = l.clock.Now().Truncate(time.Millisecond) // as events have it
 	l.after, l.written, l.broken = l.from, map[string]time.Time{}, false
-	if destination != Stdout && destination != "" {
+	if destination != config.AuditStdout && destination != "" {
 		if err := l.readTail(destination); err != nil {
 			return err
 		}
@@ -154,7 +145,7 @@ func (l *Log) follow(ctx context.Context) error {
 			if _, known := l.written[e.ID]; known || e.At.Before(l.from) {
 				continue
 			}
-			if err := json.NewEncoder(&lines).Encode(l.line(e)); err != nil {
+			if err := json.NewEncoder(&lines).Encode(Line{e.ID, admin.EventOf(e, l.source)}); err != nil {
 				return fmt.Errorf("write the audit log: %w", err)
 			}
 			fresh = append(fresh, e)
@@ -179,21 +170,13 @@ func (l *Log) note(id string, at time.Time) {
 	}
 }
 
-func (l *Log) line(e store.Event) Line {
-	line := Line{ID: e.ID, At: e.At, Action: e.Action, Outcome: string(e.Outcome()), DeviceID: e.DeviceID, SessionID: e.SessionID, ClientID: e.ClientID, Actor: e.Actor, Reason: e.Reason}
-	if e.Localpart != "" {
-		line.UserID = l.source.UserID(e.Localpart)
-	}
-	return line
-}
-
 // append adds whole lines to the destination. The file is opened anew each time,
 // so that it can be moved away.
 func (l *Log) append(lines []byte) error {
 	if len(lines) == 0 {
 		return nil
 	}
-	if l.destination == Stdout {
+	if l.destination == config.AuditStdout {
 		_, err := l.stdout.Write(lines)
 		return err
 	}

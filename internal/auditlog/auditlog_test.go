@@ -10,8 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"keymaker/internal/admin"
 	"keymaker/internal/auditlog"
 	"keymaker/internal/clock"
+	"keymaker/internal/config"
 	"keymaker/store"
 	"keymaker/store/storetest"
 )
@@ -83,9 +85,9 @@ func (f *fixture) expect(want string) {
 
 func TestALineSaysEverything(t *testing.T) {
 	each(t, func(f *fixture) {
-		f.write(auditlog.Stdout)
+		f.write(config.AuditStdout)
 		f.record("refresh_reused")
-		f.write(auditlog.Stdout)
+		f.write(config.AuditStdout)
 		var got map[string]any
 		if err := json.Unmarshal([]byte(f.out.String()), &got); err != nil || !strings.HasSuffix(f.out.String(), "}\n") {
 			t.Fatalf("%q: %v", f.out.String(), err)
@@ -155,11 +157,11 @@ func TestATransactionThatTookLongIsNotMissed(t *testing.T) {
 		}
 		// Its id is older than what is in the file.
 		f.clock.Advance(5 * time.Second)
-		line, err := json.Marshal(auditlog.Line{ID: store.FirstEventID(f.clock.Now()), At: f.clock.Now(), Reason: "newer"})
+		line, err := json.Marshal(auditlog.Line{ID: store.FirstEventID(f.clock.Now()), Event: admin.Event{At: f.clock.Now(), Reason: "newer"}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		older, err := json.Marshal(auditlog.Line{ID: store.FirstEventID(f.clock.Now().Add(-time.Hour)), At: f.clock.Now().Add(-time.Hour), Reason: "older"})
+		older, err := json.Marshal(auditlog.Line{ID: store.FirstEventID(f.clock.Now().Add(-time.Hour)), Event: admin.Event{At: f.clock.Now().Add(-time.Hour), Reason: "older"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -235,9 +237,9 @@ func TestAnotherDestination(t *testing.T) {
 		f.write("")
 		f.record("a")
 		f.clock.Advance(time.Second)
-		f.write(auditlog.Stdout)
+		f.write(config.AuditStdout)
 		f.record("b")
-		f.write(auditlog.Stdout)
+		f.write(config.AuditStdout)
 		f.clock.Advance(time.Second)
 		f.write(f.path)
 		f.record("c")

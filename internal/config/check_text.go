@@ -279,12 +279,9 @@ func checkMetricsAddress(s string) error {
 	return nil
 }
 
-// stdout is what a file is called that is none.
-const stdout = "stdout"
-
 // checkAuditDestination wants a file in a folder that is there, or stdout.
 func checkAuditDestination(s string) error {
-	if s == stdout {
+	if s == AuditStdout {
 		return nil
 	}
 	if info, err := os.Stat(filepath.Dir(s)); err != nil || !info.IsDir() { //nolint:gosec // the administrator names the file

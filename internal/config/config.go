@@ -117,6 +117,9 @@ type Audit struct {
 	Destination string // a file, or "stdout"; "" = the audit log is in the database alone
 }
 
+// AuditStdout is the destination that is standard output.
+const AuditStdout = "stdout"
+
 // noSocket is how an administrator asks for no private socket.
 const noSocket = "none"
 
