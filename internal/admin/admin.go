@@ -72,12 +72,11 @@ func part[T any](p Page, all []T, name func(T) string) (cut []T, next string) {
 // localpart is the localpart of a user of this server, by that name alone or by
 // the Matrix user ID.
 func (s *Service) localpart(user string) (string, error) {
-	rest, full := strings.CutPrefix(user, "@")
-	localpart, server, hasServer := strings.Cut(rest, ":")
-	if full != hasServer || localpart == "" {
+	localpart, server, ok := config.SplitUser(user)
+	if !ok {
 		return "", wrong("%s is no user: write alice or @alice:%s", Printable(user), s.Config.ServerName)
 	}
-	if full && server != s.Config.ServerName {
+	if strings.HasPrefix(user, "@") && server != s.Config.ServerName {
 		return "", wrong("%s is no user of this server, whose name is %s", Printable(user), s.Config.ServerName)
 	}
 	return localpart, nil

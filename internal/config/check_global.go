@@ -32,12 +32,11 @@ func checkGlobal(r *reader, n *node, path string) {
 func checkAdminUsers(r *reader, n *node, path string) {
 	c := r.draft.config
 	for i, name := range c.AdminUsers {
-		rest, full := strings.CutPrefix(name, "@")
-		localpart, server, hasServer := strings.Cut(rest, ":")
+		localpart, server, ok := SplitUser(name)
 		switch key := fmt.Sprintf("%s.%d", join(path, "admin_users"), i); {
-		case full != hasServer || localpart == "":
+		case !ok:
 			r.problem(n.at("admin_users"), key, refuse("%s is no user: write alice or @alice:example.com", quote(name)))
-		case full && server != c.ServerName && c.ServerName != "":
+		case strings.HasPrefix(name, "@") && server != c.ServerName && c.ServerName != "":
 			r.problem(n.at("admin_users"), key, refuse("%s is no user of this server, whose name is %s", quote(name), c.ServerName))
 		}
 		c.AdminUsers[i] = localpart
