@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
-	"text/tabwriter"
+	"strconv"
 
 	"keymaker/internal/clock"
 	"keymaker/internal/secret"
@@ -38,17 +37,14 @@ func (c *DBCopyCommand) Run(ctx context.Context, streams *Streams) error {
 	if err != nil {
 		return c.advise(err)
 	}
-	var text strings.Builder
-	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "TABLE\tROWS\tCHECKSUM")
-	for _, t := range done {
-		_, _ = fmt.Fprintf(table, "%s\t%d\t%s\n", t.Name, t.Rows, t.Sum)
+	var t text
+	rows := make([][]string, 0, len(done))
+	for _, copied := range done {
+		rows = append(rows, []string{copied.Name, strconv.FormatInt(copied.Rows, 10), copied.Sum})
 	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	text.WriteString("Both sides hold the same. Set database.url to the copy, and keep secret_file as it is: what is sealed was copied as it is.\n")
-	_, err = fmt.Fprint(streams.Out, text.String())
+	t.table(rows, "TABLE", "ROWS", "CHECKSUM")
+	t.WriteString("Both sides hold the same. Set database.url to the copy, and keep secret_file as it is: what is sealed was copied as it is.\n")
+	_, err = fmt.Fprint(streams.Out, t.String())
 	return err
 }
 
