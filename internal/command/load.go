@@ -18,6 +18,7 @@ type LoadCommand struct {
 	Concurrency int           `help:"How many clients ask at once." default:"8"`
 	Database    string        `help:"A postgres:// URL of a database without users. Without it: a temporary SQLite file." placeholder:"URL"`
 	Dir         string        `help:"Keep the database, the configuration and the server's log in this folder. Without it: a temporary folder, removed at the end." placeholder:"DIR" type:"path"`
+	Again       bool          `help:"Measure on what a run before, with the same --dir and --database, has stored."`
 	Only        []string      `help:"The operations to measure, with commas between. Without it: all."`
 	Overload    float64       `help:"At the end, let a crowd ask at so many times the rate that was sustained." placeholder:"TIMES"`
 	JSON        string        `help:"Write the report to this file as JSON, too." placeholder:"FILE" type:"path" name:"json"`
@@ -30,7 +31,7 @@ func (c *LoadCommand) Run(ctx context.Context, streams *Streams) error {
 		return load.ServeEmpty(ctx, c.Empty)
 	}
 	report, err := load.Run(ctx, load.Options{Stored: c.Stored, For: c.For, Concurrency: c.Concurrency, Database: secret.Text(c.Database),
-		Dir: c.Dir, Only: c.Only, Overload: c.Overload, Progress: streams.Err})
+		Dir: c.Dir, Again: c.Again, Only: c.Only, Overload: c.Overload, Progress: streams.Err})
 	if err != nil {
 		return err
 	}

@@ -58,6 +58,11 @@ func (r *run) configure() error {
 	if r.Database == "" {
 		r.Database = secret.Text("sqlite:" + filepath.Join(r.Dir, "keymaker.db"))
 	}
+	if r.Again {
+		if err := r.recall(); err != nil {
+			return err
+		}
+	}
 	secretFile := filepath.Join(r.Dir, "keymaker.secret")
 	if _, err := secret.ReadOrCreateKey(secretFile); err != nil {
 		return fmt.Errorf("make the secret file: %w", err)
@@ -131,26 +136,32 @@ func (r *run) register(ctx context.Context, p *process) error {
 	return nil
 }
 
-// fill stores what was asked for.
+// fill stores what was asked for, or what an earlier run has not left of it: the
+// codes, each of which is used once.
 func (r *run) fill(ctx context.Context) error {
-	r.say("storing %d sessions", r.Stored)
 	d, err := fill.Open(ctx, r.Database)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = d.Close() }()
-	if err := d.Unused(ctx); err != nil {
+	now := time.Now()
+	if !r.Again {
+		r.say("storing %d sessions", r.Stored)
+		if err := d.Unused(ctx); err != nil {
+			return err
+		}
+		if err := d.AddSessions(ctx, fill.Sessions{Count: r.Stored, ClientID: r.clientID, Now: now, Token: r.token}); err != nil {
+			return err
+		}
+	}
+	sum := sha256.Sum256([]byte(verifier))
+	err = d.AddCodes(ctx, fill.Codes{Count: r.storedCodes(), Scope: "openid ", ClientID: r.clientID, RedirectURI: redirectURI, Now: now,
+		Challenge: base64.RawURLEncoding.EncodeToString(sum[:]), Code: r.code, Users: r.Stored})
+	if err != nil {
 		return err
 	}
-	now := time.Now()
-	sum := sha256.Sum256([]byte(verifier))
-	err = d.AddSessions(ctx, fill.Sessions{Count: r.Stored, ClientID: r.clientID, Now: now, Token: r.token})
-	if err == nil {
-		err = d.AddCodes(ctx, fill.Codes{Count: r.storedCodes(), Scope: "openid ", ClientID: r.clientID, RedirectURI: redirectURI, Now: now,
-			Challenge: base64.RawURLEncoding.EncodeToString(sum[:]), Code: r.code, Users: r.Stored})
-	}
 	r.say("stored in %s", time.Since(now).Round(time.Second/10))
-	return err
+	return r.keep()
 }
 
 // storedCodes are for the start of the chains, for exchanges and for the mix.
@@ -166,5 +177,5 @@ func (r *run) token(i int) string {
 
 // code is a stored code.
 func (r *run) code(i int) string {
-	return "kmc_" + base64.RawURLEncoding.EncodeToString(secret.MAC(r.seed, []byte("code"), []byte(strconv.Itoa(i))))
+	return "kmc_" + base64.RawURLEncoding.EncodeToString(secret.MAC(r.codeSeed, []byte("code"), []byte(strconv.Itoa(i))))
 }

@@ -26,6 +26,9 @@ type Options struct {
 	// Dir keeps the SQLite file, the configuration and the server's log; "" = a
 	// temporary folder that is removed at the end.
 	Dir string
+	// Again measures on what an earlier run with the same Dir and Database has
+	// stored.
+	Again bool
 	// Stored is how many sessions the database holds, each with its device and
 	// its access token.
 	Stored int
@@ -45,15 +48,21 @@ type Options struct {
 
 // Run measures. The report is complete, or there is an error.
 func Run(ctx context.Context, o Options) (report *Report, err error) {
+	if o.Again && o.Dir == "" {
+		return nil, errors.New("to measure again, name the folder of the run before")
+	}
 	if o.Stored < 1 || o.Concurrency < 1 || o.For <= 0 {
 		return nil, errors.New("the number of sessions, the concurrency and the duration must be positive")
 	}
-	r := &run{Options: o, seed: secret.Bytes(secret.KeySize)}
+	r := &run{Options: o, seed: secret.Bytes(secret.KeySize), codeSeed: secret.Bytes(secret.KeySize)}
 	defer func() { err = errors.Join(err, r.close()) }()
 	if err := r.prepare(ctx); err != nil {
 		return nil, err
 	}
-	return r.measure(ctx)
+	if report, err = r.measure(ctx); err != nil {
+		return nil, err
+	}
+	return report, r.keep()
 }
 
 // run is one run of the program.
@@ -61,7 +70,8 @@ type run struct {
 	Options
 	temporary bool
 	url       string // of the server
-	seed      []byte // of the stored tokens and codes
+	seed      []byte // of the stored tokens
+	codeSeed  []byte // of the stored codes
 	idp       *identityProvider
 	server    *process
 	empty     *process
@@ -88,7 +98,9 @@ func (r *run) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = r.register(ctx, first)
+	if !r.Again {
+		err = r.register(ctx, first)
+	}
 	if err := errors.Join(err, first.stop()); err != nil {
 		return err
 	}

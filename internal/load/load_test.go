@@ -72,3 +72,28 @@ func TestADatabaseInUseIsLeftAlone(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+func TestAgain(t *testing.T) {
+	t.Setenv(binaryVariable, "1")
+	storetest.Each(t, func(t *testing.T, d storetest.Database) {
+		o := load.Options{Dir: t.TempDir(), Stored: 20, For: 100 * time.Millisecond, Concurrency: 1, Only: []string{"introspection", "refresh", "revocation"}}
+		if d.Name != "sqlite" {
+			o.Database = secret.Text(d.URL(t))
+		}
+		for _, again := range []bool{false, true} {
+			o.Again = again
+			report, err := load.Run(t.Context(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := report.Failures(); n > 0 || report.Stored != 20 {
+				t.Errorf("%d failures with %d sessions: %+v", n, report.Stored, report.Operations)
+			}
+			o.Stored = 1 // what was stored counts
+		}
+		o.Dir = t.TempDir()
+		if _, err := load.Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "no run before") {
+			t.Errorf("a folder that no run has used: %v", err)
+		}
+	})
+}

@@ -11,9 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	// PostgreSQL by database/sql; the driver of SQLite comes with store.
-	_ "github.com/jackc/pgx/v5/stdlib"
-
 	"keymaker/internal/secret"
 	"keymaker/store"
 )

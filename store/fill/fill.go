@@ -3,10 +3,14 @@ package fill
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/oklog/ulid/v2"
 
 	"keymaker/internal/secret"
@@ -19,6 +23,9 @@ const (
 	devicesPerUser     = 2
 )
 
+// firstGeneration is that of a session which has not been refreshed.
+const firstGeneration = 1
+
 // Sessions are live sessions, each with its device and an access token.
 type Sessions struct {
 	Count    int
@@ -26,6 +33,9 @@ type Sessions struct {
 	Now      time.Time
 	// Token is the access token of a session, by its number from 0.
 	Token func(i int) string
+	// RefreshHash is the hash of the refresh token of a session, which is of the
+	// first generation; nil = of tokens that nobody has.
+	RefreshHash func(i int) []byte
 }
 
 // Scope is what a session or a code may do, without its device.
@@ -34,12 +44,17 @@ const Scope = "urn:matrix:client:api:* urn:matrix:client:device:"
 // Localpart is the user of a session or a code, by its number.
 func Localpart(i int) string { return fmt.Sprintf("user%07d", i/devicesPerUser) }
 
+// upstreamColumns say where somebody signed in.
+var upstreamColumns = []string{"provider_id", "upstream_issuer", "upstream_subject"}
+
+func upstream(subject string) []any { return []any{"load", "https://load.example", subject} }
+
 // table is one table, with the values of a row by its number.
 type table struct {
-	insert string // up to VALUES
-	values string // of one row
-	count  int
-	row    func(i int) []any
+	name    string
+	columns []string
+	count   int
+	row     func(i int) []any
 }
 
 // AddSessions adds users, devices, sessions and access tokens. The sessions are
@@ -48,6 +63,10 @@ func (d *Database) AddSessions(ctx context.Context, s Sessions) error {
 	if err := d.exec(ctx, "PRAGMA synchronous = OFF", "PRAGMA cache_size = -400000"); err != nil {
 		return err
 	}
+	refreshHash := s.RefreshHash
+	if refreshHash == nil {
+		refreshHash = func(int) []byte { return secret.Bytes(32) }
+	}
 	now := s.Now.UnixMilli()
 	began := s.Now.Add(-time.Hour)
 	ids := make([]string, s.Count)
@@ -55,26 +74,23 @@ func (d *Database) AddSessions(ctx context.Context, s Sessions) error {
 		ids[i] = sessionID(began, i)
 	}
 	device := func(i int) string { return fmt.Sprintf("DEVICE%07d", i) }
+	at := began.UnixMilli()
 	tables := []table{
-		{"INSERT INTO users (localpart, display_name, email, created_at)", "(?, ?, '', ?)", (s.Count + devicesPerUser - 1) / devicesPerUser,
+		{"users", []string{"localpart", "display_name", "email", "created_at"}, (s.Count + devicesPerUser - 1) / devicesPerUser,
+			func(i int) []any { return []any{Localpart(i * devicesPerUser), "User of the load program", "", at} }},
+		{"devices", slices.Concat([]string{"localpart", "device_id", "display_name", "client_id", "created_at", "last_seen_at"}, upstreamColumns), s.Count,
 			func(i int) []any {
-				return []any{Localpart(i * devicesPerUser), "User of the load program", began.UnixMilli()}
+				return append([]any{Localpart(i), device(i), "Device", s.ClientID, at, at}, upstream(Localpart(i))...)
 			}},
-		{"INSERT INTO devices (localpart, device_id, display_name, client_id, provider_id, upstream_issuer, upstream_subject, created_at, last_seen_at)",
-			"(?, ?, 'Device', ?, 'load', 'https://load.example', ?, ?, ?)", s.Count,
+		{"sessions", slices.Concat([]string{"id", "kind", "localpart", "device_id", "client_id", "scope", "auth_time", "created_at", "generation",
+			"generation_used_at", "refresh_hash", "successor_seed", "rotated_at"}, upstreamColumns), s.Count,
 			func(i int) []any {
-				return []any{Localpart(i), device(i), s.ClientID, Localpart(i), began.UnixMilli(), began.UnixMilli()}
+				return append([]any{ids[i], "oauth", Localpart(i), device(i), s.ClientID, Scope + device(i), at, at, firstGeneration, at, refreshHash(i), secret.Bytes(16), at},
+					upstream(Localpart(i))...)
 			}},
-		{`INSERT INTO sessions (id, kind, localpart, device_id, client_id, scope, provider_id, upstream_issuer, upstream_subject, auth_time, created_at,
-			generation, generation_used_at, refresh_hash, successor_seed, rotated_at)`,
-			"(?, 'oauth', ?, ?, ?, ?, 'load', 'https://load.example', ?, ?, ?, 0, ?, ?, ?, ?)", s.Count,
+		{"access_tokens", []string{"token_hash", "session_id", "generation", "issued_at", "expires_at"}, s.Count,
 			func(i int) []any {
-				at := began.UnixMilli()
-				return []any{ids[i], Localpart(i), device(i), s.ClientID, Scope + device(i), Localpart(i), at, at, at, secret.Bytes(32), secret.Bytes(16), at}
-			}},
-		{"INSERT INTO access_tokens (token_hash, session_id, generation, issued_at, expires_at)", "(?, ?, 0, ?, ?)", s.Count,
-			func(i int) []any {
-				return []any{secret.Hash(s.Token(i)), ids[i], now, s.Now.Add(24 * time.Hour).UnixMilli()}
+				return []any{secret.Hash(s.Token(i)), ids[i], firstGeneration, now, s.Now.Add(24 * time.Hour).UnixMilli()}
 			}},
 	}
 	for _, t := range tables {
@@ -105,49 +121,68 @@ type Codes struct {
 func (d *Database) AddCodes(ctx context.Context, c Codes) error {
 	at := c.Now.UnixMilli()
 	return d.add(ctx, table{
-		`INSERT INTO authorization_codes (code_hash, session_id, client_id, localpart, device_id, scope, redirect_uri, code_challenge,
-			code_challenge_method, nonce, provider_id, upstream_issuer, upstream_subject, auth_time, created_at, expires_at)`,
-		"(?, ?, ?, ?, ?, ?, ?, ?, 'S256', '', 'load', 'https://load.example', ?, ?, ?, ?)", c.Count,
+		"authorization_codes", slices.Concat([]string{"code_hash", "session_id", "client_id", "localpart", "device_id", "scope", "redirect_uri", "code_challenge",
+			"code_challenge_method", "nonce", "auth_time", "created_at", "expires_at"}, upstreamColumns), c.Count,
 		func(i int) []any {
 			device, user := "CODE"+secret.Letters(12), Localpart(i%max(1, c.Users))
-			return []any{secret.Hash(c.Code(i)), ulid.Make().String(), c.ClientID, user, device, c.Scope + Scope + device,
-				c.RedirectURI, c.Challenge, user, at, at, c.Now.Add(24 * time.Hour).UnixMilli()}
+			return append([]any{secret.Hash(c.Code(i)), ulid.Make().String(), c.ClientID, user, device, c.Scope + Scope + device,
+				c.RedirectURI, c.Challenge, "S256", "", at, at, c.Now.Add(24 * time.Hour).UnixMilli()}, upstream(user)...)
 		},
 	})
 }
 
 // add writes the rows of a table in a few transactions.
 func (d *Database) add(ctx context.Context, t table) error {
+	conn, err := d.db.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("fill the database: %w", err)
+	}
+	defer func() { _ = conn.Close() }()
+	write := insertRows
+	if d.postgres {
+		write = copyRows
+	}
 	for from := 0; from < t.count; from += rowsPerTransaction {
-		tx, err := d.db.BeginTx(ctx, nil)
-		if err != nil {
-			return fmt.Errorf("fill the database: %w", err)
-		}
-		if err = d.addSome(ctx, tx, t, from, min(from+rowsPerTransaction, t.count)); err != nil {
-			_ = tx.Rollback()
-			return fmt.Errorf("%s: %w", t.insert, err)
-		}
-		if err = tx.Commit(); err != nil {
-			return fmt.Errorf("fill the database: %w", err)
+		if err := write(ctx, conn, t, from, min(from+rowsPerTransaction, t.count)); err != nil {
+			return fmt.Errorf("fill %s: %w", t.name, err)
 		}
 	}
 	return nil
 }
 
-func (d *Database) addSome(ctx context.Context, tx *sql.Tx, t table, from, to int) error {
+// copyRows writes rows by PostgreSQL's COPY, which is one transaction.
+func copyRows(ctx context.Context, conn *sql.Conn, t table, from, to int) error {
+	return conn.Raw(func(driver any) error {
+		pg, ok := driver.(*stdlib.Conn)
+		if !ok {
+			return fmt.Errorf("not a connection of pgx: %T", driver)
+		}
+		_, err := pg.Conn().CopyFrom(ctx, pgx.Identifier{t.name}, t.columns,
+			pgx.CopyFromSlice(to-from, func(i int) ([]any, error) { return t.row(from + i), nil }))
+		return err
+	})
+}
+
+// insertRows writes rows to SQLite in one transaction.
+func insertRows(ctx context.Context, conn *sql.Conn, t table, from, to int) error {
+	tx, err := conn.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	row := "(?" + strings.Repeat(", ?", len(t.columns)-1) + ")"
 	for from < to {
 		n := min(rowsPerStatement, to-from)
-		statement := d.bind(t.insert + " VALUES " + strings.TrimSuffix(strings.Repeat(t.values+",", n), ","))
+		statement := "INSERT INTO " + t.name + " (" + strings.Join(t.columns, ", ") + ") VALUES " + row + strings.Repeat(", "+row, n-1) //nolint:gosec // all of it is written above
 		var values []any
 		for i := range n {
 			values = append(values, t.row(from+i)...)
 		}
 		if _, err := tx.ExecContext(ctx, statement, values...); err != nil {
-			return err
+			return errors.Join(err, tx.Rollback())
 		}
 		from += n
 	}
-	return nil
+	return tx.Commit()
 }
 
 // settle leaves the database as one that has been in use for long: its log
