@@ -62,7 +62,8 @@ func Examine(ctx context.Context, path string) (version int64, err error) {
 	return version, err
 }
 
-// knownVersion is the version of the tables, which this program must know.
+// knownVersion is the version of the tables, on which this program must be able to
+// run.
 func knownVersion(ctx context.Context, path string, conn *sql.DB) (int64, error) {
 	applied, err := column[int64](ctx, conn, "SELECT version_id FROM goose_db_version WHERE is_applied ORDER BY version_id")
 	if err != nil || len(applied) == 0 {
@@ -72,11 +73,14 @@ func knownVersion(ctx context.Context, path string, conn *sql.DB) (int64, error)
 	if err != nil {
 		return 0, err
 	}
-	version := slices.Max(applied)
-	if version > slices.Max(known) {
-		return 0, fmt.Errorf("%s: %w: it has version %d, this program knows %d", path, ErrNewerDatabase, version, slices.Max(known))
+	err = tooNew(applied, known, func() (int64, error) {
+		oldest, err := column[int64](ctx, conn, oldestProgram)
+		return slices.Max(append(oldest, 0)), err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", path, err)
 	}
-	return version, nil
+	return slices.Max(applied), nil
 }
 
 // sound reads every page, and looks for rows whose owner is missing.

@@ -60,6 +60,14 @@ func TestBackUp(t *testing.T) {
 			t.Error("the first backup was overwritten")
 		}
 	})
+	t.Run("a newer database on which this program can run is not refused", func(t *testing.T) {
+		f.becomes(99999, 23)
+		newer := filepath.Join(t.TempDir(), "newer")
+		f.must(store.BackUp(f.ctx, from, newer))
+		if version, err := store.Examine(f.ctx, newer); err != nil || version != 99999 {
+			t.Errorf("the backup: version %d, error %v", version, err)
+		}
+	})
 	t.Run("an older database is not migrated", func(t *testing.T) {
 		f.exec("DELETE FROM goose_db_version WHERE version_id > 1")
 		older := filepath.Join(t.TempDir(), "older")
@@ -80,9 +88,7 @@ func TestExamineRefuses(t *testing.T) {
 		want  error
 		spoil func(f *fixture, file string)
 	}{
-		{"what a newer version has written", store.ErrNewerDatabase, func(f *fixture, _ string) {
-			f.exec("INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, TRUE)")
-		}},
+		{"what a newer version has written, on which this program cannot run", store.ErrNewerDatabase, func(f *fixture, _ string) { f.becomes(99999, 99998) }},
 		{"another program's database", store.ErrNoDatabase, func(f *fixture, _ string) { f.exec("DROP TABLE goose_db_version") }},
 		{"a row that belongs to nothing", store.ErrDamaged, func(f *fixture, _ string) {
 			f.exec("PRAGMA foreign_keys = OFF")

@@ -32,8 +32,9 @@ const (
 // ofPostgres are the names that PostgreSQL has for them.
 var ofPostgres = map[string]string{"text": kindText, "bigint": kindInt, "bytea": kindBytes}
 
-// uncopied are tables that each database has for itself.
-var uncopied = []string{"goose_db_version", "goose_lock", copyTable}
+// uncopied are tables that each database has for itself, and the view that its
+// migrations make.
+var uncopied = []string{"goose_db_version", "goose_lock", "oldest_program", copyTable}
 
 // names are the columns, quoted: some have names that SQL gives a meaning.
 func (t *copiedTable) names() string {

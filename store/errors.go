@@ -31,7 +31,8 @@ var (
 	// ErrOlderDatabase: an older version of this program has written it, and it was
 	// to stay as it is.
 	ErrOlderDatabase = errors.New("the database was written by an older version")
-	// ErrNewerDatabase: a newer version of this program has written it.
+	// ErrNewerDatabase: a newer version of this program has written it, and this
+	// one cannot run on it.
 	ErrNewerDatabase = errors.New("the database was written by a newer version")
 	// ErrLocked: another server holds the SQLite file.
 	ErrLocked = errors.New("another server is running on this database")

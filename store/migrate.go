@@ -23,24 +23,38 @@ const (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// migrate brings the database to the newest version this program knows, and
-// refuses one that is newer still.
+// migrate brings the database to the newest version this program knows. One that
+// is newer still stays so, and is refused where this program cannot run on it.
 func (s *Store) migrate(ctx context.Context) error {
-	if applied, known, err := s.migrations(ctx); err == nil && slices.Equal(applied, known) {
-		return nil
+	applied, known, err := s.migrations(ctx)
+	if err == nil && !lacks(applied, known) {
+		return s.runsOn(ctx, applied, known)
 	}
 	provider, err := s.migrator()
 	if err != nil {
 		return fmt.Errorf("prepare the migrations: %w", err)
 	}
-	current, known, err := migrateUp(ctx, provider)
-	if err != nil {
+	if err := migrateUp(ctx, provider); err != nil {
 		return fmt.Errorf("migrate the database: %w", err)
 	}
-	if current > known {
-		return fmt.Errorf("%w: it has version %d, this program knows %d", ErrNewerDatabase, current, known)
+	// Another server may have been faster, and be newer.
+	if applied, known, err = s.migrations(ctx); err != nil {
+		return fault("read the version of the database", err)
 	}
-	return nil
+	return s.runsOn(ctx, applied, known)
+}
+
+// unchanged refuses a database that an older version has written, and one that is
+// too new for this program.
+func (s *Store) unchanged(ctx context.Context) error {
+	applied, known, err := s.migrations(ctx)
+	if err != nil {
+		return fault("read the version of the database", err)
+	}
+	if lacks(applied, known) {
+		return otherVersion(applied, known)
+	}
+	return s.runsOn(ctx, applied, known)
 }
 
 // sameVersion refuses a database that an older or a newer version has written.
@@ -52,6 +66,11 @@ func (s *Store) sameVersion(ctx context.Context) error {
 	if slices.Equal(applied, known) {
 		return nil
 	}
+	return otherVersion(applied, known)
+}
+
+// otherVersion says in which direction a database is of another version.
+func otherVersion(applied, known []int64) error {
 	version, knows, kind := slices.Max(append(applied, 0)), slices.Max(known), ErrOlderDatabase
 	if version > knows {
 		kind = ErrNewerDatabase
@@ -109,18 +128,20 @@ func (s *Store) migrator() (*goose.Provider, error) {
 	return goose.NewProvider(goose.DialectPostgres, db, scripts, goose.WithLocker(locker))
 }
 
-// migrateUp applies what is missing, and returns the version of the database
-// and the newest known one. A failure that leaves the database newer than it
-// was is the work of another process on the same SQLite file: each migration is
-// one transaction, so what that process has done is done, and the rest is tried
-// again.
-func migrateUp(ctx context.Context, provider *goose.Provider) (current, known int64, err error) {
+// migrateUp applies what is missing. A failure that leaves the database newer
+// than it was is the work of another process on the same SQLite file: each
+// migration is one transaction, so what that process has done is done, and the
+// rest is tried again.
+func migrateUp(ctx context.Context, provider *goose.Provider) error {
 	before := int64(-1)
 	for {
 		_, failed := provider.Up(ctx)
-		current, known, err = provider.GetVersions(ctx)
-		if err != nil || failed == nil || current <= before {
-			return current, known, errors.Join(failed, err)
+		if failed == nil {
+			return nil
+		}
+		current, _, err := provider.GetVersions(ctx)
+		if err != nil || current <= before {
+			return errors.Join(failed, err)
 		}
 		before = current
 	}

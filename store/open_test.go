@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -25,11 +26,34 @@ func TestMigrations(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		t.Run("a database of a newer version is refused", func(t *testing.T) {
+		t.Run("a database of a newer version is taken where this program can run on it, and is not changed", func(t *testing.T) {
 			f := open(t, d)
-			f.exec("INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, TRUE)")
-			_, err := store.Open(t.Context(), f.options)
-			f.want("open", err, store.ErrNewerDatabase)
+			f.login("alice")
+			f.becomes(99999, 23)
+			for _, f.options.AsItIs = range []bool{false, true} {
+				if _, err := f.again().User(t.Context(), "alice"); err != nil {
+					t.Error(err)
+				}
+			}
+			if version := f.number("SELECT max(version_id) FROM goose_db_version"); version != 99999 {
+				t.Errorf("it has version %d now", version)
+			}
+		})
+		t.Run("a database of a newer version is refused where this program cannot run on it", func(t *testing.T) {
+			f := open(t, d)
+			f.becomes(99999, 99998)
+			for _, f.options.AsItIs = range []bool{false, true} {
+				_, err := store.Open(t.Context(), f.options)
+				f.want("open", err, store.ErrNewerDatabase)
+			}
+		})
+		t.Run("a database of a newer version that does not say who can run on it is not opened", func(t *testing.T) {
+			f := open(t, d)
+			f.becomes(99999, 23)
+			f.exec("DROP VIEW oldest_program")
+			if s, err := store.Open(t.Context(), f.options); err == nil {
+				t.Error(errors.Join(errors.New("it is opened"), s.Close()))
+			}
 		})
 		t.Run("a database of an older version is refused where it is to stay as it is", func(t *testing.T) {
 			f := open(t, d)
@@ -42,9 +66,6 @@ func TestMigrations(t *testing.T) {
 			if after := f.number("SELECT max(version_id) FROM goose_db_version"); after >= before {
 				t.Errorf("it has version %d now", after)
 			}
-			f.exec("INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, TRUE)")
-			_, err = store.Open(t.Context(), f.options)
-			f.want("open a newer one", err, store.ErrNewerDatabase)
 		})
 		t.Run("an empty database is refused where it is to stay as it is", func(t *testing.T) {
 			o := storetest.Options(t, d.Empty(t))
@@ -70,6 +91,15 @@ func TestMigrations(t *testing.T) {
 			}
 		})
 	})
+}
+
+// becomes makes the database one that a newer version has written, and on which
+// programs of version oldest and newer may run.
+func (f *fixture) becomes(version, oldest int64) {
+	f.t.Helper()
+	f.exec(fmt.Sprintf("INSERT INTO goose_db_version (version_id, is_applied) VALUES (%d, TRUE)", version))
+	f.exec("DROP VIEW oldest_program")
+	f.exec(fmt.Sprintf("CREATE VIEW oldest_program AS SELECT CAST(%d AS BIGINT) AS version", oldest))
 }
 
 func TestWritable(t *testing.T) {

@@ -74,7 +74,7 @@ type Store struct {
 }
 
 // Open opens the database, applies the migrations that it lacks unless it is to
-// stay AsItIs, and refuses one that a newer version has written
+// stay AsItIs, and refuses one that is too new for this program
 // (ErrNewerDatabase), one that a copy has not filled yet (ErrHalfCopied) or, with
 // Exclusive, one that another server holds (ErrLocked).
 func Open(ctx context.Context, o Options) (*Store, error) {
@@ -90,7 +90,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	switch {
 	case err != nil:
 	case o.AsItIs:
-		err = s.sameVersion(ctx)
+		err = s.unchanged(ctx)
 	default:
 		err = s.migrate(ctx)
 	}
