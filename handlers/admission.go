@@ -72,6 +72,10 @@ var placeless = map[string]bool{
 	discoveryPath: true, serverMetadataPath: true, oidc + "/jwks": true, wellKnownClientPath: true,
 }
 
+// fromMemory are the paths of documents that are the same for everybody: nothing
+// is stored or counted of whoever reads them.
+var fromMemory = map[string]bool{discoveryPath: true, serverMetadataPath: true, oidc + "/jwks": true, wellKnownClientPath: true}
+
 // admitted puts a handler of a route behind a place to work.
 func (s *Server) admitted(r route, next http.HandlerFunc) http.HandlerFunc {
 	if r.kind == asset || placeless[r.path] {

@@ -11,10 +11,16 @@ import (
 // what does within minutes (conformance A-05).
 const discoveryCache = "public, max-age=600, s-maxage=3600, stale-while-revalidate=600"
 
+// The values of the headers, of which no answer makes its own.
+var (
+	metadataCache = []string{discoveryCache}
+	jwksCache     = []string{fmt.Sprintf("public, max-age=%d", int(signing.CacheTime.Seconds()))}
+)
+
 // metadata serves the discovery document, from memory: clients fetch it before
 // every refresh (conformance ).
 func (s *Server) metadata(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Cache-Control", discoveryCache)
+	w.Header()["Cache-Control"] = metadataCache
 	writeDocument(w, http.StatusOK, s.Provider.Metadata())
 }
 
@@ -26,6 +32,6 @@ func (s *Server) authIssuer(w http.ResponseWriter, _ *http.Request) {
 
 // jwks serves the public keys (conformance F-33, F-34).
 func (s *Server) jwks(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(signing.CacheTime.Seconds())))
+	w.Header()["Cache-Control"] = jwksCache
 	writeDocument(w, http.StatusOK, s.Provider.JWKS())
 }

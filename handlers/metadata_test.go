@@ -5,8 +5,11 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"keymaker/internal/harness"
 )
@@ -411,4 +414,36 @@ func TestMatrixDiscovery(t *testing.T) {
 			}
 		}
 	})
+}
+
+// net/http sends an answer of more than 2 KiB in chunks unless it says how long
+// it is, which costs a client that fetches it before every refresh.
+func TestDocumentsSayHowLongTheyAre(t *testing.T) {
+	e := harness.Start(t)
+	for _, path := range []string{"/.well-known/openid-configuration", "/_tuwunel/oidc/jwks", "/.well-known/matrix/client", "/_matrix/client/v1/auth_metadata"} {
+		if a := e.Get(path); a.Header.Get("Content-Length") != strconv.Itoa(len(a.Body)) {
+			t.Errorf("%s: Content-Length %q of %d bytes", path, a.Header.Get("Content-Length"), len(a.Body))
+		}
+		if a := e.Do(http.MethodHead, path, nil, ""); a.Status != http.StatusOK || len(a.Body) > 0 {
+			t.Errorf("HEAD %s: status %d with %d bytes", path, a.Status, len(a.Body))
+		}
+	}
+}
+
+// What answers share of their headers is never another's.
+func TestHeadersOfAnswersAreTheirOwn(t *testing.T) {
+	e := harness.Start(t)
+	first := e.Get("/.well-known/openid-configuration")
+	for _, path := range []string{"/_tuwunel/oidc/jwks", "/_matrix/client/v3/login", "/.well-known/nothing", "/_matrix/client/unstable/org.matrix.msc4108/rendezvous"} {
+		e.Do(http.MethodOptions, path, nil, "")
+		e.Get(path)
+	}
+	again := e.Get("/.well-known/openid-configuration")
+	for _, h := range []http.Header{first.Header, again.Header} {
+		h.Del("X-Request-Id")
+		h.Del("Date")
+	}
+	if diff := cmp.Diff(first.Header, again.Header); diff != "" {
+		t.Error(diff)
+	}
 }

@@ -17,12 +17,14 @@ import (
 
 type requestKey struct{}
 
-// request is what is known of a request beside what it holds itself.
+// request is what is known of a request beside what it holds itself. It is the
+// request's context as well.
 type request struct {
+	context.Context
 	id string
-	// path is the path for the log, where it may name nobody and hold no
-	// secret: that of the route, or of what no route knows the harmless parts.
-	path string
+	// asked is the path that was sent, and path that of the route; "" as long as it
+	// has met none.
+	asked, path string
 	// locales are the languages that a client asked for (ui_locales).
 	locales string
 	// again is where what the person is doing begins once more; "" where nothing is
@@ -37,19 +39,52 @@ type request struct {
 	outcome string
 }
 
+// Value implements context.Context.
+func (r *request) Value(key any) any {
+	if key == (requestKey{}) {
+		return r
+	}
+	return r.Context.Value(key)
+}
+
+// logged is the path for the log, where it may name nobody and hold no secret:
+// that of the route, or of what no route knows the harmless parts.
+func (r *request) logged() string {
+	if r.path == "" {
+		return harmless(r.asked)
+	}
+	return r.path
+}
+
+// passage is a request and its answer: what every request needs beside its
+// handler, in one piece of memory.
+type passage struct {
+	request
+	answer statusRecorder
+	header [1]string // the value of X-Request-Id
+}
+
 // identify gives every request an id, which the answer, the log and the error
 // pages share, and logs it: without its query, for a query can hold codes and
 // states.
 func (s *Server) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		known := &request{id: secret.Letters(12), path: harmless(r.URL.Path), method: knownMethod(r.Method), route: s.strays}
-		w.Header().Set("X-Request-Id", known.id)
-		recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
+		p := &passage{
+			request: request{Context: r.Context(), id: secret.Letters(12), asked: r.URL.Path, method: knownMethod(r.Method), route: s.strays},
+			answer:  statusRecorder{ResponseWriter: w, status: http.StatusOK},
+		}
+		p.header[0] = p.id
+		w.Header()["X-Request-Id"] = p.header[:]
+		if !s.Logger.Enabled(p, slog.LevelDebug) {
+			next.ServeHTTP(&p.answer, r.WithContext(p))
+			p.route.Answered(p.answer.status)
+			return
+		}
 		start := time.Now() //nolint:forbidigo // a duration, not a point in time
-		next.ServeHTTP(recorder, r.WithContext(context.WithValue(r.Context(), requestKey{}, known)))
-		known.route.Answered(recorder.status)
-		s.Logger.LogAttrs(r.Context(), slog.LevelDebug, "request", slog.String("request", known.id), slog.String("method", known.method),
-			slog.String("path", known.path), slog.Int("status", recorder.status), slog.Duration("took", time.Since(start)))
+		next.ServeHTTP(&p.answer, r.WithContext(p))
+		p.route.Answered(p.answer.status)
+		s.Logger.LogAttrs(p, slog.LevelDebug, "request", slog.String("request", p.id), slog.String("method", p.method),
+			slog.String("path", p.logged()), slog.Int("status", p.answer.status), slog.Duration("took", time.Since(start)))
 	})
 }
 
@@ -137,7 +172,7 @@ func (s *Server) logFailure(r *http.Request, status int, err error) {
 		level = slog.LevelError
 	}
 	s.Logger.LogAttrs(r.Context(), level, "request refused", slog.String("request", requestID(r)), slog.String("method", about(r).method),
-		slog.String("path", about(r).path), slog.Int("status", status), slog.String("error", errtext.WithoutValues(err.Error())))
+		slog.String("path", about(r).logged()), slog.Int("status", status), slog.String("error", errtext.WithoutValues(err.Error())))
 }
 
 // statusRecorder remembers the status of an answer.

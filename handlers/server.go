@@ -103,7 +103,7 @@ func New(o Options) (*Server, error) {
 			return nil, fmt.Errorf("the server would advertise what it does not serve: %w", err)
 		}
 	}
-	s.handler = s.identify(closeChunked(s.recoverPanics(router)))
+	s.handler = s.identify(closeChunked(s.recoverPanics(direct(router, routes))))
 	return s, nil
 }
 

@@ -14,6 +14,8 @@ const (
 	jsonType = "application/json"
 	// requestLimit is far more than any answer takes.
 	requestLimit = 30 * time.Second
+	// largestAnswer is more than any answer has, in bytes.
+	largestAnswer = 1 << 20
 )
 
 // client is one of those that ask at once: it has one connection.
@@ -69,7 +71,7 @@ func (c *client) send(ctx context.Context, q request, want int) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	answer, err := io.ReadAll(response.Body)
+	answer, err := readAll(response)
 	_ = response.Body.Close()
 	if err != nil {
 		return nil, err
@@ -78,6 +80,17 @@ func (c *client) send(ctx context.Context, q request, want int) ([]byte, error) 
 		return answer, &statusError{response.StatusCode, want, response.Header.Get("Retry-After")}
 	}
 	return answer, nil
+}
+
+// readAll reads an answer in one piece where it says how long it is: what the
+// client spends on it is in every rate.
+func readAll(response *http.Response) ([]byte, error) {
+	if response.ContentLength < 0 || response.ContentLength > largestAnswer {
+		return io.ReadAll(response.Body)
+	}
+	answer := make([]byte, response.ContentLength)
+	_, err := io.ReadFull(response.Body, answer)
+	return answer, err
 }
 
 // statusError is an answer with another status than the one that was wanted.

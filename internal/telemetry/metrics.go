@@ -14,7 +14,8 @@ import (
 
 // Metrics count what the server does, for Prometheus. Every label has few
 // values: those of the configuration and of the program, and nothing that a
-// client, a person or a network chooses. It is safe for concurrent use.
+// client, a person or a network chooses. It is safe for concurrent use; a nil one
+// counts nothing.
 type Metrics struct {
 	registry *prometheus.Registry
 
@@ -78,24 +79,40 @@ func (m *Metrics) Handler(log *slog.Logger) http.Handler {
 }
 
 // Token counts an answer of the token endpoint, or of a legacy login.
-func (m *Metrics) Token(grant, outcome string) { m.tokens.WithLabelValues(grant, outcome).Inc() }
+func (m *Metrics) Token(grant, outcome string) {
+	if m != nil {
+		m.tokens.WithLabelValues(grant, outcome).Inc()
+	}
+}
 
 // Refresh counts an answer to a refresh, at the API "oauth" or "legacy".
-func (m *Metrics) Refresh(api, outcome string) { m.refreshes.WithLabelValues(api, outcome).Inc() }
+func (m *Metrics) Refresh(api, outcome string) {
+	if m != nil {
+		m.refreshes.WithLabelValues(api, outcome).Inc()
+	}
+}
 
 // Introspection notes how long an introspection took.
 func (m *Metrics) Introspection(outcome string, took time.Duration) {
-	m.introspection.WithLabelValues(outcome).Observe(took.Seconds())
+	if m != nil {
+		m.introspection.WithLabelValues(outcome).Observe(took.Seconds())
+	}
 }
 
 // Login counts what became of a person whom an identity provider was asked
 // about.
 func (m *Metrics) Login(provider, purpose, outcome string) {
-	m.logins.WithLabelValues(provider, purpose, outcome).Inc()
+	if m != nil {
+		m.logins.WithLabelValues(provider, purpose, outcome).Inc()
+	}
 }
 
 // Limited counts a request that a rate limit refused.
-func (m *Metrics) Limited(limit string) { m.limited.WithLabelValues(limit).Inc() }
+func (m *Metrics) Limited(limit string) {
+	if m != nil {
+		m.limited.WithLabelValues(limit).Inc()
+	}
+}
 
 // Database notes how long Read, Write or Transaction took.
 func (m *Metrics) Database(operation string, took time.Duration) {
@@ -128,6 +145,9 @@ type Route struct {
 // Route returns the counters of a route, which is a path of the program's own
 // and never one that was sent.
 func (m *Metrics) Route(path string) *Route {
+	if m == nil {
+		return nil
+	}
 	r := &Route{}
 	for class := range r.classes {
 		r.classes[class] = m.requests.WithLabelValues(path, strconv.Itoa(class)+"xx")
@@ -137,7 +157,7 @@ func (m *Metrics) Route(path string) *Route {
 
 // Answered counts an answer with a status.
 func (r *Route) Answered(status int) {
-	if class := status / 100; class > 0 && class < len(r.classes) {
+	if class := status / 100; r != nil && class > 0 && class < len(r.classes) {
 		r.classes[class].Inc()
 	}
 }
