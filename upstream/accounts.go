@@ -137,13 +137,21 @@ func (a *Accounts) Taken(ctx context.Context, c config.IdentityProvider, id *Ide
 	if name == "" || c.Trusted {
 		return n, false, nil
 	}
-	if _, err := a.Links.LinkedUser(ctx, id.ProviderID, id.Issuer, id.Subject); !errors.Is(err, store.ErrNotFound) {
+	linked := func() error {
+		_, err := a.Links.LinkedUser(ctx, id.ProviderID, id.Issuer, id.Subject)
+		return err
+	}
+	if err := linked(); !errors.Is(err, store.ErrNotFound) {
 		return n, false, err
 	}
 	switch _, err := a.Links.User(ctx, name); {
 	case errors.Is(err, store.ErrNotFound):
 		return n, false, nil
 	case err != nil:
+		return n, false, err
+	}
+	// By another first login of the same person, perhaps, in between.
+	if err := linked(); !errors.Is(err, store.ErrNotFound) {
 		return n, false, err
 	}
 	return NewLink(id, name), true, nil

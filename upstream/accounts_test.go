@@ -267,6 +267,24 @@ func TestFirstLoginLosesTheRace(t *testing.T) {
 	}
 }
 
+// L-27: the page that offers to link an account is not for the first login that
+// came second.
+func TestNoNameIsTakenByTheSamePerson(t *testing.T) {
+	for subject, want := range map[string]bool{"1": false, "2": true} {
+		links := linkstest.NewMemory()
+		i := &interrupted{Links: links, before: "User", between: func() {
+			accounts := upstream.Accounts{ServerName: "example.org", Links: links, Localparts: names{}}
+			if _, err := accounts.Resolve(context.Background(), open(nil), person(subject, "alice")); err != nil {
+				t.Error(err)
+			}
+		}}
+		accounts := upstream.Accounts{ServerName: "example.org", Links: i, Localparts: i}
+		if _, taken, err := accounts.Taken(context.Background(), open(nil), person("1", "alice")); taken != want || err != nil {
+			t.Errorf("after a login of %s: taken %v, error %v", subject, taken, err)
+		}
+	}
+}
+
 // interrupted lets something happen before the first call of one method.
 type interrupted struct {
 	upstream.Links
