@@ -40,6 +40,7 @@ type Config struct {
 	LogLevel        string // debug, info, warn, error
 	LogFormat       string // text, json
 	ShutdownTimeout time.Duration
+	ShutdownDelay   time.Duration // before it, with /readyz at 503
 
 	AccessTokenTTL       time.Duration
 	RefreshTokenTTL      time.Duration // 0 = never expires

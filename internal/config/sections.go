@@ -94,6 +94,12 @@ var serverOptions = []option{
 		takes: seconds(0, func(d *draft) *time.Duration { return &d.config.ShutdownTimeout }),
 		doc:   "How long requests may take to end after the server was told to stop.",
 	},
+	{
+		key: "shutdown_delay", fallback: int64(0),
+		takes: seconds(0, func(d *draft) *time.Duration { return &d.config.ShutdownDelay }),
+		doc: "How long the server goes on answering after it was told to stop, while /readyz answers 503: as long as a proxy takes to notice " +
+			"and to send requests to another server. With one server leave it at 0.",
+	},
 }
 
 var tokenOptions = []option{

@@ -49,9 +49,12 @@ func (s *Server) Listen(ctx context.Context) ([]net.Listener, error) {
 	return listeners, nil
 }
 
-// Serve answers on the listeners until ctx ends. Then it takes no new request,
-// finishes those that it has within the configured time, and returns nil.
+// Serve answers on the listeners until ctx ends, and for the configured delay
+// after that (see drained). Then it takes no new request, finishes those that it
+// has within the configured time, and returns nil.
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
+	ctx, stop := s.drained(ctx)
+	defer stop()
 	hs := HTTP(s)
 	group, running := errgroup.WithContext(ctx)
 	for _, l := range listeners {
@@ -87,7 +90,7 @@ func HTTP(s *Server) *http.Server {
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true) // Synapse's force_http2
 	return &http.Server{
-		Handler: s, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		Handler: s.closing(s), ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, Protocols: protocols,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}

@@ -55,6 +55,8 @@ type Server struct {
 	notice     func(Notice)
 	stdout     io.Writer
 	reloading  sync.Mutex
+	// draining: it was told to stop, and goes on for a while (see drained).
+	draining atomic.Bool
 	// current is made of the configuration in use.
 	current atomic.Pointer[assembly]
 }

@@ -78,15 +78,20 @@ func (o *Sockets) Close() error {
 	return errors.Join(errs...)
 }
 
-// Run serves on all of them until ctx ends, and returns when what has begun is
-// done.
+// Run serves on all of them until ctx ends, and for the configured delay after
+// that (see drained). It returns when what has begun is done.
 func (s *Server) Run(ctx context.Context, o *Sockets) error {
-	group, running := errgroup.WithContext(ctx)
+	serving, stop := s.drained(ctx)
+	defer stop()
+	group, running := errgroup.WithContext(serving)
 	group.Go(func() error { return s.Serve(running, o.Public...) })
 	group.Go(func() error { return s.ServePrivate(running, o.Private) })
 	group.Go(func() error { return s.ServeMetrics(running, o.Metrics) })
 	group.Go(func() error {
-		<-running.Done()
+		select {
+		case <-ctx.Done():
+		case <-running.Done(): // one of them does not go on
+		}
 		s.notify(Stopping)
 		return nil
 	})

@@ -34,6 +34,9 @@ func (s *Server) health(ctx context.Context) []telemetry.Check {
 		}
 		checks = append(checks, telemetry.Check{Name: "signing_keys", Err: err})
 	}
+	if s.draining.Load() {
+		checks = append(checks, telemetry.Check{Name: "running", Err: errDraining})
+	}
 	return checks
 }
 
