@@ -49,6 +49,8 @@ type Log struct {
 	clock  clock.Clock
 
 	destination string
+	// made is when New was called, until the first time that something is written.
+	made time.Time
 	// from is the earliest time that is to be written, after the newest that was,
 	// and written the ids since a little before that.
 	from    time.Time
@@ -58,13 +60,14 @@ type Log struct {
 	broken bool
 }
 
-// New returns a Log that has written nothing yet.
+// New returns a Log that has written nothing yet. What happens from now on is for
+// the first destination.
 func New(source Source, stdout io.Writer, c clock.Clock) *Log {
-	return &Log{source: source, stdout: stdout, clock: c}
+	return &Log{source: source, stdout: stdout, clock: c, made: c.Now()}
 }
 
 // Write appends what has happened since the last time: to a file since its last
-// line, and otherwise since the first call. Each event is written once. After an
+// line, and otherwise since New or, for another destination, since this call. Each event is written once. After an
 // error the next call goes on where the file ends.
 func (l *Log) Write(ctx context.Context, destination string) error {
 	if destination != l.destination {
@@ -72,6 +75,7 @@ func (l *Log) Write(ctx context.Context, destination string) error {
 			return err
 		}
 	}
+	l.made = time.Time{}
 	if destination == "" {
 		return nil
 	}
@@ -87,7 +91,11 @@ func (l *Log) Write(ctx context.Context, destination string) error {
 
 // begin finds out where a destination ends.
 func (l *Log) begin(destination string) error {
-	l.from = l.clock.Now().Truncate(time.Millisecond) // as events have it
+	l.from = l.made
+	if l.from.IsZero() {
+		l.from = l.clock.Now()
+	}
+	l.from = l.from.Truncate(time.Millisecond) // as events have it
 	l.after, l.written, l.broken = l.from, map[string]time.Time{}, false
 	if destination != config.AuditStdout && destination != "" {
 		if err := l.readTail(destination); err != nil {

@@ -15,8 +15,7 @@ const (
 
 // writeAudit writes the audit log where the configuration in use says, until ctx
 // ends. What happens later is written by the next start.
-func (s *Server) writeAudit(ctx context.Context) error {
-	log := auditlog.New(s.store, s.stdout, s.clock)
+func (s *Server) writeAudit(ctx context.Context, log *auditlog.Log) error {
 	turn := time.NewTicker(auditInterval)
 	defer turn.Stop()
 	for {

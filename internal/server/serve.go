@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"keymaker/internal/auditlog"
 	"keymaker/internal/secret"
 	"keymaker/provider/signing"
 )
@@ -49,12 +50,10 @@ func (s *Server) Listen(ctx context.Context) ([]net.Listener, error) {
 	return listeners, nil
 }
 
-// Serve answers on the listeners until ctx ends, and for the configured delay
-// after that (see drained). Then it takes no new request, finishes those that it
-// has within the configured time, and returns nil.
+// Serve answers on the listeners until ctx ends. Then it takes no new request,
+// finishes those that it has within the configured time, and returns nil.
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
-	ctx, stop := s.drained(ctx)
-	defer stop()
+	audit := auditlog.New(s.store, s.stdout, s.clock) // before anything happens
 	hs := HTTP(s)
 	group, running := errgroup.WithContext(ctx)
 	for _, l := range listeners {
@@ -69,7 +68,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	group.Go(func() error { return s.keepKeys(running) })
 	group.Go(func() error { return s.runJobs(running) })
 	group.Go(func() error { return s.watchProviders(running) })
-	group.Go(func() error { return s.writeAudit(running) })
+	group.Go(func() error { return s.writeAudit(running, audit) })
 	group.Go(func() error {
 		<-running.Done()
 		// The deadline is a new one: the context that ended is what ends us.
