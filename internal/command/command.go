@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"keymaker/internal/clock"
 )
 
 // Streams are where a command writes to and what it reads of its surroundings.
@@ -22,6 +24,8 @@ type Streams struct {
 	Terminal bool
 	// Env is the environment, as os.Environ returns it.
 	Env []string
+	// Clock is what serve goes by; nil for the machine's.
+	Clock clock.Clock
 }
 
 // ExitError ends the process with a status of its own. What it wraps has been

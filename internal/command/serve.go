@@ -39,7 +39,7 @@ func (c *ServeCommand) Run(ctx context.Context, streams *Streams) error {
 		return err
 	}
 	s, err := server.New(ctx, server.Options{
-		Config: cfg, Logger: log,
+		Config: cfg, Logger: log, Clock: streams.Clock,
 		Load:     func() (*config.Config, error) { return config.Load(config.Options{Path: path, Env: streams.Env}) },
 		Reloaded: setLevel, Stdout: streams.Out, Notify: notifier(ctx, manager, log),
 	})

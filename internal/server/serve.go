@@ -98,23 +98,31 @@ func HTTP(s *Server) *http.Server {
 // background writes what requests leave behind and removes what has expired.
 // What fails is tried again at the next turn.
 func (s *Server) background(ctx context.Context) error {
-	usage, sweep := time.NewTicker(usageInterval), time.NewTicker(sweepInterval)
+	usage := time.NewTicker(usageInterval)
 	defer usage.Stop()
-	defer sweep.Stop()
+	swept := s.clock.Now()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-usage.C:
 			s.tell(ctx)
-		case <-sweep.C:
-			removed, err := s.store.Sweep(ctx)
-			if err != nil && ctx.Err() == nil {
-				s.log.ErrorContext(ctx, "remove what has expired", "error", err)
-			}
-			s.log.DebugContext(ctx, "removed what has expired", "rows", removed)
+		}
+		// The clock may have been put back.
+		if now := s.clock.Now(); now.Before(swept) || now.Sub(swept) >= sweepInterval {
+			swept = now
+			s.sweep(ctx)
 		}
 	}
+}
+
+// sweep removes what has expired.
+func (s *Server) sweep(ctx context.Context) {
+	removed, err := s.store.Sweep(ctx)
+	if err != nil && ctx.Err() == nil {
+		s.log.ErrorContext(ctx, "remove what has expired", "error", err)
+	}
+	s.log.DebugContext(ctx, "removed what has expired", "rows", removed)
 }
 
 // tell writes what this process has only in memory and others should know.
