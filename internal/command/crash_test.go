@@ -31,7 +31,11 @@ func TestMain(m *testing.M) {
 		os.Exit(command.Main(strings.Fields(args), &command.Streams{Out: os.Stdout, Err: os.Stderr, Env: os.Environ()}))
 	}
 	if path := os.Getenv(serveVariable); path != "" {
-		os.Exit(command.Main([]string{"serve", "--config", path}, &command.Streams{Out: os.Stdout, Err: os.Stderr, Env: os.Environ()}))
+		streams := &command.Streams{Out: os.Stdout, Err: os.Stderr, Env: os.Environ()}
+		if file := os.Getenv(clockVariable); file != "" {
+			streams.Clock = movedClock{file}
+		}
+		os.Exit(command.Main([]string{"serve", "--config", path}, streams))
 	}
 	os.Exit(m.Run())
 }
@@ -41,13 +45,31 @@ type process struct {
 	*harness.Env
 	config string
 	cmd    *exec.Cmd
+	// env is added to the environment.
+	env []string
+	// clock is what it goes by; nil for the machine's.
+	clock *movedClock
+	// postgres is what it runs on, where it has one of its own.
+	postgres *postgresServer
+	// provider changes its identity provider; nil for nothing.
+	provider func(*demoidptest.Options)
 }
 
-func startProcess(t *testing.T) *process {
+// startProcess runs a server with what change makes of it, until the test ends.
+func startProcess(t *testing.T, change ...func(*process)) *process {
 	t.Helper()
 	origin := fmt.Sprintf("http://127.0.0.1:%d", porttest.Free(t))
 	p := &process{Env: &harness.Env{T: t, URL: origin, Issuer: origin}, config: filepath.Join(t.TempDir(), "keymaker.toml")}
+	for _, c := range change {
+		c(p)
+	}
 	p.IDP = demoidptest.Start(t, func(o *demoidptest.Options) {
+		if p.clock != nil {
+			o.Clock = *p.clock
+		}
+		if p.provider != nil {
+			p.provider(o)
+		}
 		o.RedirectURIs = []string{origin + "/_matrix/client/unstable/login/sso/callback/" + o.ClientID}
 	})
 	at, err := url.Parse(origin)
@@ -77,7 +99,7 @@ func (p *process) start() {
 	p.T.Helper()
 	var errs watched
 	p.cmd = exec.Command(os.Args[0])
-	p.cmd.Env = append(os.Environ(), serveVariable+"="+p.config)
+	p.cmd.Env = append(append(os.Environ(), serveVariable+"="+p.config), p.env...)
 	p.cmd.Stderr = &errs
 	if err := p.cmd.Start(); err != nil {
 		p.T.Fatal(err)

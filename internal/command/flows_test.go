@@ -116,9 +116,9 @@ func (t *trial) Fatalf(f string, args ...any)    { t.Errorf(f, args...); panic(t
 func (t *trial) Helper()                         {}
 
 // try walks a flow once, and returns what went wrong.
-func (f *fleet) try(t testing.TB, w flow, user string) (failure string) {
+func try(t testing.TB, at *harness.Env, walk func(e *harness.Env) error) (failure string) {
 	attempt := &trial{TB: t, ctx: context.Background()}
-	e := *f.Env
+	e := *at
 	e.T = attempt
 	defer func() {
 		if p := recover(); p != nil && p != any(attempt) {
@@ -126,8 +126,12 @@ func (f *fleet) try(t testing.TB, w flow, user string) (failure string) {
 		}
 		failure = attempt.failure
 	}()
-	if err := w.walk(&e, user); err != nil {
+	if err := walk(&e); err != nil {
 		attempt.Error(err)
 	}
 	return attempt.failure
+}
+
+func (f *fleet) try(t testing.TB, w flow, user string) (failure string) {
+	return try(t, f.Env, func(e *harness.Env) error { return w.walk(e, user) })
 }

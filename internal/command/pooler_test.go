@@ -17,6 +17,7 @@ import (
 // TestReplicasBehindATransactionPooler puts PgBouncer between the servers and
 // PostgreSQL, which gives each transaction another connection.
 func TestReplicasBehindATransactionPooler(t *testing.T) {
+	t.Parallel()
 	f := startFleet(t, pooled(t, emptyPostgres(t)), "")
 	for _, w := range flows {
 		if failure := f.try(t, w, "alice"); failure != "" {
