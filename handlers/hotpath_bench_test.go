@@ -14,11 +14,13 @@ import (
 	"github.com/gorilla/mux"
 
 	"keymaker/handlers"
+	"keymaker/internal/clock"
 	"keymaker/internal/config"
 	"keymaker/internal/harness"
 	"keymaker/internal/homeserver"
 	"keymaker/internal/secret"
 	"keymaker/internal/telemetry"
+	"keymaker/internal/tracing"
 	"keymaker/provider"
 	"keymaker/store"
 	"keymaker/templates"
@@ -30,10 +32,24 @@ type around struct {
 	name            string
 	metrics, limits bool
 	logger          *slog.Logger
+	tracer          *tracing.Tracer
 }
 
-// arounds are what an administrator can have on: "usual" is the default.
-func arounds() []around {
+// arounds are what an administrator can have on: "usual" is the default, with a
+// tracer that is off.
+func arounds(b *testing.B) []around {
+	b.Helper()
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+	b.Cleanup(collector.Close)
+	tracer := func(c tracing.Config) *tracing.Tracer {
+		t := tracing.New(tracing.Options{Clock: clock.System{}, Logger: slog.New(slog.DiscardHandler)})
+		if err := t.Follow(b.Context(), c); err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _ = t.Close(context.Background()) })
+		return t
+	}
+	off := tracer(tracing.Config{})
 	none := slog.New(slog.DiscardHandler)
 	text := func(level slog.Level) *slog.Logger { return telemetry.NewLoggerAt(io.Discard, "text", level) }
 	return []around{
@@ -41,8 +57,11 @@ func arounds() []around {
 		{name: "metrics", logger: none, metrics: true},
 		{name: "log", logger: text(slog.LevelInfo)},
 		{name: "limits", logger: none, limits: true},
-		{name: "usual", logger: text(slog.LevelInfo), metrics: true, limits: true},
-		{name: "debug", logger: text(slog.LevelDebug), metrics: true, limits: true},
+		{name: "tracer", logger: none, tracer: off},
+		{name: "usual", logger: text(slog.LevelInfo), metrics: true, limits: true, tracer: off},
+		{name: "debug", logger: text(slog.LevelDebug), metrics: true, limits: true, tracer: off},
+		{name: "traced 1 in 100", logger: text(slog.LevelInfo), metrics: true, limits: true, tracer: tracer(tracing.Config{Endpoint: collector.URL, OneIn: 100})},
+		{name: "traced", logger: text(slog.LevelInfo), metrics: true, limits: true, tracer: tracer(tracing.Config{Endpoint: collector.URL})},
 	}
 }
 
@@ -65,8 +84,8 @@ func serving(b *testing.B, e *harness.Env, a around) http.Handler {
 	must(err)
 	sealer, err := secret.NewSealer(key)
 	must(err)
-	opened := store.Options{URL: c.Database.URL, ServerName: c.ServerName, Clock: e.Clock, Sealer: sealer, Logger: a.logger}
-	o := handlers.Options{Config: c, Clock: e.Clock, Logger: a.logger, FormKey: secret.Bytes(32), LimitKey: secret.Bytes(32)}
+	opened := store.Options{URL: c.Database.URL, ServerName: c.ServerName, Clock: e.Clock, Sealer: sealer, Logger: a.logger, Tracer: a.tracer}
+	o := handlers.Options{Config: c, Clock: e.Clock, Logger: a.logger, FormKey: secret.Bytes(32), LimitKey: secret.Bytes(32), Tracer: a.tracer}
 	if a.metrics {
 		o.Metrics = telemetry.NewMetrics("bench")
 		opened.Observe = o.Metrics.Database
@@ -133,7 +152,7 @@ func BenchmarkAround(b *testing.B) {
 		_, _ = io.WriteString(w, "{}\n")
 	})
 	b.Run("empty", func(b *testing.B) { askAgain(b, empty, http.MethodGet, "/empty", "", nil) })
-	for _, a := range arounds() {
+	for _, a := range arounds(b) {
 		h := serving(b, e, a)
 		b.Run("discovery/"+a.name, func(b *testing.B) { askAgain(b, h, http.MethodGet, "/.well-known/openid-configuration", "", nil) })
 		b.Run("jwks/"+a.name, func(b *testing.B) { askAgain(b, h, http.MethodGet, "/_tuwunel/oidc/jwks", "", nil) })

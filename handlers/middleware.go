@@ -75,6 +75,11 @@ func (s *Server) identify(next http.Handler) http.Handler {
 		}
 		p.header[0] = p.id
 		w.Header()["X-Request-Id"] = p.header[:]
+		if s.Tracer.On() && !health[r.URL.Path] {
+			ctx, span := s.Tracer.Request(r, p.method, p.id, func() bool { return s.fromProxy(r) })
+			p.Context = ctx
+			defer func() { span.Answered(p.method, p.path, p.answer.status) }()
+		}
 		if !s.Logger.Enabled(p, slog.LevelDebug) {
 			next.ServeHTTP(&p.answer, r.WithContext(p))
 			p.route.Answered(p.answer.status)
@@ -87,6 +92,9 @@ func (s *Server) identify(next http.Handler) http.Handler {
 			slog.String("path", p.logged()), slog.Int("status", p.answer.status), slog.Duration("took", time.Since(start)))
 	})
 }
+
+// health are the paths that are asked all the time and are not traced.
+var health = map[string]bool{"/livez": true, "/readyz": true}
 
 // about is what identify knows of the request.
 func about(r *http.Request) *request {

@@ -14,6 +14,7 @@ import (
 	"keymaker/internal/probe"
 	"keymaker/internal/ratelimit"
 	"keymaker/internal/telemetry"
+	"keymaker/internal/tracing"
 	"keymaker/provider"
 	"keymaker/store"
 	"keymaker/templates"
@@ -59,6 +60,8 @@ type Options struct {
 	Health func(ctx context.Context) []telemetry.Check
 	// Metrics count what is answered.
 	Metrics *telemetry.Metrics
+	// Tracer traces requests; nil for nobody.
+	Tracer *tracing.Tracer
 }
 
 // Matrix is what the embedded homeserver surface asks for.

@@ -20,6 +20,7 @@ import (
 
 	"keymaker/internal/clock"
 	"keymaker/internal/secret"
+	"keymaker/internal/tracing"
 )
 
 // Options says which database to open and with what.
@@ -48,6 +49,8 @@ type Options struct {
 	// Observe is told how long a statement ("read", "write") or a transaction
 	// took; nil for nobody.
 	Observe func(operation string, took time.Duration)
+	// Tracer traces statements and transactions; nil for nobody.
+	Tracer *tracing.Tracer
 }
 
 // Store is an open database. It is safe for concurrent use.
@@ -62,6 +65,7 @@ type Store struct {
 	statements     atomic.Int64
 	transactions   atomic.Int64
 	observe        func(operation string, took time.Duration)
+	tracer         *tracing.Tracer
 	events         atomic.Uint32
 	usage          usage
 	jobs           chan struct{}
@@ -78,7 +82,7 @@ type Store struct {
 // (ErrNewerDatabase), one that a copy has not filled yet (ErrHalfCopied) or, with
 // Exclusive, one that another server holds (ErrLocked).
 func Open(ctx context.Context, o Options) (*Store, error) {
-	s := &Store{serverName: o.ServerName, clock: o.Clock, sealer: o.Sealer, log: o.Logger, outbox: o.Outbox, observe: o.Observe, jobs: make(chan struct{}, 1)}
+	s := &Store{serverName: o.ServerName, clock: o.Clock, sealer: o.Sealer, log: o.Logger, outbox: o.Outbox, observe: o.Observe, tracer: o.Tracer, jobs: make(chan struct{}, 1)}
 	s.Follow(o.Notices, o.NoPictures)
 	s.configured.Store(&map[string]*Client{})
 	var err error
@@ -168,7 +172,7 @@ func (s *Store) use(dialector gorm.Dialector, prepare bool) (*gorm.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	return db, errors.Join(s.countStatements(db), s.timeStatements(db))
+	return db, errors.Join(s.countStatements(db), s.timeStatements(db), s.traceStatements(db))
 }
 
 func (s *Store) countStatements(db *gorm.DB) error {

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+
+	"keymaker/internal/tracing"
 )
 
 type txKey struct{}
@@ -22,6 +24,8 @@ type tx struct {
 	lanes []string
 	// began is when the transaction was asked for.
 	began time.Time
+	// span is nil where it is not traced.
+	span *tracing.Span
 }
 
 func txFrom(ctx context.Context) *tx {
@@ -58,11 +62,14 @@ func (s *Store) BeginTX(ctx context.Context) (context.Context, error) {
 	}
 	s.transactions.Add(1)
 	began := time.Now() //nolint:forbidigo // a duration, not a point in time
+	outside := ctx
+	ctx, span := s.traceTransaction(ctx)
 	db := s.writer.WithContext(ctx).Begin()
 	if db.Error != nil {
-		return ctx, fault("begin a transaction", db.Error)
+		span.End(db.Error)
+		return outside, fault("begin a transaction", db.Error)
 	}
-	begun := &tx{db: db, began: began}
+	begun := &tx{db: db, began: began, span: span}
 	begun.outer = begun
 	return context.WithValue(ctx, txKey{}, begun), nil
 }
@@ -75,6 +82,7 @@ func (s *Store) Commit(ctx context.Context) error {
 	}
 	err := fault("commit", t.db.Commit().Error)
 	s.took(operationTransaction, t.began)
+	t.span.End(err)
 	if err == nil {
 		s.added(ctx, t)
 	}
@@ -88,5 +96,7 @@ func (s *Store) Rollback(ctx context.Context) error {
 	if t == nil || t.joined {
 		return nil
 	}
-	return fault("roll back", t.db.Rollback().Error)
+	err := fault("roll back", t.db.Rollback().Error)
+	t.span.End(err)
+	return err
 }

@@ -94,7 +94,7 @@ func homeOf(cfg *config.Config, db *store.Store) (knows, error) {
 	if !cfg.Homeserver.Remote() {
 		return homeserver.Embedded{Store: db}, nil
 	}
-	return homeserver.Open(cfg.Homeserver, db, clock.System{}, slog.New(slog.DiscardHandler))
+	return homeserver.Open(cfg.Homeserver, db, clock.System{}, slog.New(slog.DiscardHandler), nil)
 }
 
 const howToSignIn = `Open this address in a private window and sign in as the person to be tried:

@@ -14,6 +14,7 @@ import (
 
 	"keymaker/internal/mail"
 	"keymaker/internal/secret"
+	"keymaker/internal/tracing"
 	"keymaker/provider/registration"
 	"keymaker/templates"
 )
@@ -30,6 +31,7 @@ type Config struct {
 	Homeserver        Homeserver
 	Private           Private
 	Audit             Audit
+	Tracing           tracing.Config
 	IdentityProviders []IdentityProvider
 	OIDCClients       []OIDCClient
 	AdminUsers        []string // localparts of those who administer the homeserver

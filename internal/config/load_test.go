@@ -12,6 +12,7 @@ import (
 
 	"keymaker/internal/config"
 	"keymaker/internal/mail"
+	"keymaker/internal/tracing"
 )
 
 // comparePrefixes lets cmp compare what netip keeps to itself.
@@ -33,6 +34,7 @@ func TestTheSmallestConfigurationHasEveryDefault(t *testing.T) {
 		Database:             config.Database{URL: "sqlite:keymaker.db"},
 		Homeserver:           config.Homeserver{Kind: "embedded"},
 		Private:              config.Private{Address: "unix:keymaker.sock", Implied: true},
+		Tracing:              tracing.Config{OneIn: 1, PropagateTo: []string{tracing.Homeserver}},
 		SMTP:                 mail.Options{Security: mail.StartTLS, Timeout: 15 * time.Second},
 		SecretFile:           "keymaker.secret",
 		LogLevel:             "info",

@@ -46,7 +46,7 @@ between its parts. It beats the file.
 
 Every secret can stand in a file of its own instead: ` + "`client_secret_file`" + `,
 ` + "`oidc_registration_access_token_file`" + `, ` + "`url_file`" + ` of the database, ` + "`secret_file`" + ` of the
-homeserver and ` + "`password_file`" + ` of the mail server. The space around it is trimmed. If the
+homeserver, ` + "`password_file`" + ` of the mail server and ` + "`headers_file`" + ` of the collector of traces. The space around it is trimmed. If the
 secret is set too, the file is not read, and a warning says so. An identity provider's
 ` + "`client_secret_file`" + ` is read at each login, the others at the start. Paths are relative
 to the working directory.

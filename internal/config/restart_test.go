@@ -28,7 +28,7 @@ func TestNeedsRestart(t *testing.T) {
 	same := at("")
 	tests := []struct{ lines, want string }{
 		{"", ""},
-		{"access_token_ttl = 60\nlog_level = \"debug\"\nshutdown_timeout = 1\n[global.smtp]\nhost = \"m\"\nfrom = \"a@b.example\"", ""},
+		{"access_token_ttl = 60\nlog_level = \"debug\"\nshutdown_timeout = 1\n[global.smtp]\nhost = \"m\"\nfrom = \"a@b.example\"\n[global.tracing]\nendpoint = \"http://c\"", ""},
 		{"server_name = \"other.example\"", "global.server_name"},
 		{"address = \"::1\"", "global.address"},
 		{"port = 81", "global.port"},

@@ -19,6 +19,7 @@ var whole = section{sections: []section{{
 		{key: "homeserver", doc: "The Matrix homeserver that the tokens are for.", options: homeserverOptions, check: checkHomeserverTable},
 		{key: "private", doc: "Where administrators and their programs ask the server that runs. See admin.md and monitoring.md.", options: privateOptions},
 		{key: "audit", doc: "The audit log as lines of JSON, beside the one in the database. See audit.md.", options: auditOptions, optional: true},
+		{key: "tracing", doc: "Where traces of requests go: without an endpoint nothing is traced. See tracing.md.", options: tracingOptions, optional: true, check: checkTracing},
 		{
 			key:     "identity_provider",
 			doc:     "Where people prove who they are: one such block for each identity provider.",

@@ -17,10 +17,12 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"golang.org/x/sync/errgroup"
 
 	"keymaker/internal/clock"
 	"keymaker/internal/telemetry"
+	"keymaker/internal/tracing"
 	"keymaker/store"
 )
 
@@ -73,6 +75,8 @@ type Options struct {
 	Limits map[string]time.Duration
 	// Observe is told of every attempt: the kind, and done, retried or given_up.
 	Observe func(kind, outcome string)
+	// Tracer traces attempts; nil for nobody.
+	Tracer *tracing.Tracer
 	// Grace is how long jobs that are being done may take to end when the server
 	// stops.
 	Grace time.Duration
@@ -226,7 +230,9 @@ func (r *Runner) observe(j store.Job, failed error) {
 
 // attempt calls the handler. What panics has failed.
 func (r *Runner) attempt(ctx context.Context, j store.Job) (err error) {
+	ctx, span := r.Tracer.Begin(ctx, "job "+j.Kind, attribute.Int("keymaker.job.attempt", j.Attempts))
 	defer func() {
+		defer func() { span.End(err) }()
 		if p := recover(); p != nil {
 			r.Logger.ErrorContext(ctx, "panic", "job", j.ID, telemetry.Panic(p))
 			err = errors.New("the server failed while it did the job")

@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 
 	"keymaker/internal/clock"
 	"keymaker/internal/secret"
+	"keymaker/internal/tracing"
 )
 
 const (
@@ -56,6 +58,8 @@ type Options struct {
 	Clock  clock.Clock
 	// Logger is told when the homeserver is lost, and when it is back.
 	Logger *slog.Logger
+	// Tracer traces the calls; nil for nobody.
+	Tracer *tracing.Tracer
 }
 
 // Client calls one homeserver. It is safe for concurrent use.
@@ -78,7 +82,7 @@ func New(o Options) (*Client, error) {
 	if !presentable(o.Secret.Reveal()) {
 		return nil, errors.New("the secret of the homeserver must be visible ASCII characters without spaces")
 	}
-	c := &Client{base: base, secret: o.Secret, clock: o.Clock, log: o.Logger, http: httpClient()}
+	c := &Client{base: base, secret: o.Secret, clock: o.Clock, log: o.Logger, http: httpClient(o.Tracer)}
 	c.breaker = newBreaker(o.Logger)
 	return c, nil
 }
@@ -106,15 +110,15 @@ func presentable(s string) bool {
 // httpClient talks to the homeserver itself: over HTTP/1.1, because a lost
 // connection then stops one call and not all, and never through a proxy, which
 // would learn the secret.
-func httpClient() *http.Client {
+func httpClient(tracer *tracing.Tracer) *http.Client {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
+		Transport: tracer.Transport(&http.Transport{
 			DialContext: (&net.Dialer{Timeout: connectTimeout}).DialContext, TLSHandshakeTimeout: connectTimeout,
 			Protocols: protocols, DisableCompression: true, MaxResponseHeaderBytes: maxHeader,
 			MaxConnsPerHost: connections, MaxIdleConns: connections, MaxIdleConnsPerHost: connections, IdleConnTimeout: idleTimeout,
-		},
+		}, tracing.Homeserver, func(r *http.Request) string { return "homeserver " + path.Base(r.URL.Path) }), // the name of the call
 	}
 }

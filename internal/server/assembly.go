@@ -46,13 +46,13 @@ func (s *Server) assemble(ctx context.Context, c *config.Config) (*assembly, err
 		return nil, err
 	}
 	for _, p := range c.IdentityProviders {
-		a.upstreams = append(a.upstreams, upstream.New(p, c.CallbackURL(p), upstream.Options{HTTPClient: s.httpClient, Clock: s.clock, Logger: s.log, Reach: a.provider.Reach()}))
+		a.upstreams = append(a.upstreams, upstream.New(p, c.CallbackURL(p), upstream.Options{HTTPClient: s.tracedClient(), Clock: s.clock, Logger: s.log, Reach: a.provider.Reach()}))
 	}
 	pictures := &upstream.Pictures{Store: s.store, Providers: a.upstreams, Off: !c.KeepsPictures()}
 	work := a.work(pages)
 	maps.Copy(work, tasks)
 	maps.Copy(work, pictures.Jobs())
-	a.jobs = jobs.New(jobs.Options{Store: s.store, Clock: s.clock, Logger: s.log, Handlers: work, Grace: c.ShutdownTimeout, Observe: s.metrics.Job,
+	a.jobs = jobs.New(jobs.Options{Store: s.store, Clock: s.clock, Logger: s.log, Handlers: work, Grace: c.ShutdownTimeout, Observe: s.metrics.Job, Tracer: s.tracer,
 		AtOnce: map[string]int{store.JobPicture: pictureJobs}, Limits: map[string]time.Duration{store.JobHomeserver: homeserverLimit}})
 	a.handler, err = a.answers(home, pages, pictures)
 	return a, err
@@ -71,7 +71,7 @@ func (a *assembly) answers(home home, pages *templates.Renderer, pictures *upstr
 	}
 	answers := handlers.Options{
 		Config: a.config, Provider: a.provider, Upstreams: a.upstreams, Accounts: &upstream.Accounts{ServerName: a.config.ServerName, Links: home, Localparts: home}, Logins: s.store, Account: s.store, Proofs: s.store, Resets: s.store, PictureTaker: pictures,
-		Pages: pages, FormKey: formKey, LimitKey: limitKey, Limits: s.store, Clock: s.clock, Logger: s.log, Health: s.health, Metrics: s.metrics,
+		Pages: pages, FormKey: formKey, LimitKey: limitKey, Limits: s.store, Clock: s.clock, Logger: s.log, Health: s.health, Metrics: s.metrics, Tracer: s.tracer,
 	}
 	if answers.Probe, err = probe.New(s.sealer); err != nil {
 		return nil, err

@@ -30,7 +30,7 @@ func (a *assembly) openHome() (home, map[string]jobs.Handler, error) {
 	if !a.config.Homeserver.Remote() {
 		return homeserver.Embedded{Store: a.server.store}, nil, nil
 	}
-	h, err := homeserver.Open(a.config.Homeserver, a.server.store, a.server.clock, a.server.log)
+	h, err := homeserver.Open(a.config.Homeserver, a.server.store, a.server.clock, a.server.log, a.server.tracer)
 	if err != nil {
 		return nil, nil, err
 	}

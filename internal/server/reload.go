@@ -60,6 +60,9 @@ func (s *Server) reload(ctx context.Context) error {
 	if shared != nil {
 		s.log.WarnContext(ctx, "the rate limits begin anew", "error", shared)
 	}
+	if err := s.tracer.Follow(ctx, next.Tracing); err != nil {
+		return err
+	}
 	warn(ctx, next, s.log)
 	s.use(ctx, a)
 	close(now.replaced)

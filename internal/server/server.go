@@ -19,6 +19,7 @@ import (
 	"keymaker/internal/config"
 	"keymaker/internal/secret"
 	"keymaker/internal/telemetry"
+	"keymaker/internal/tracing"
 	"keymaker/store"
 )
 
@@ -49,6 +50,7 @@ type Server struct {
 	clock      clock.Clock
 	log        *slog.Logger
 	metrics    *telemetry.Metrics
+	tracer     *tracing.Tracer
 	httpClient *http.Client
 	load       func() (*config.Config, error)
 	reloaded   func(*config.Config)
@@ -89,12 +91,16 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	metrics := telemetry.NewMetrics(build.Read().Version)
-	db, err := store.Open(ctx, store.Options{URL: o.Config.Database.URL, ServerName: o.Config.ServerName, Clock: o.Clock, Sealer: sealer,
-		Logger: o.Logger, Exclusive: true, Notices: o.Config.SMTP.Enabled(), Outbox: o.Config.Homeserver.Remote(), NoPictures: !o.Config.KeepsPictures(), Observe: metrics.Database})
+	tracer, err := openTracer(ctx, &o, metrics)
 	if err != nil {
-		return nil, fmt.Errorf("open the database: %w", err)
+		return nil, err
 	}
-	s := &Server{store: db, sealer: sealer, clock: o.Clock, log: o.Logger, metrics: metrics, httpClient: o.HTTPClient,
+	db, err := store.Open(ctx, store.Options{URL: o.Config.Database.URL, ServerName: o.Config.ServerName, Clock: o.Clock, Sealer: sealer,
+		Logger: o.Logger, Exclusive: true, Notices: o.Config.SMTP.Enabled(), Outbox: o.Config.Homeserver.Remote(), NoPictures: !o.Config.KeepsPictures(), Observe: metrics.Database, Tracer: tracer})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open the database: %w", err), tracer.Close(ctx))
+	}
+	s := &Server{store: db, sealer: sealer, clock: o.Clock, log: o.Logger, metrics: metrics, tracer: tracer, httpClient: o.HTTPClient,
 		load: o.Load, reloaded: o.Reloaded, notice: o.Notify, stdout: o.Stdout}
 	metrics.Watch(s.state)
 	a, err := s.assemble(ctx, o.Config)
@@ -102,7 +108,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		if errors.Is(err, secret.ErrSealed) {
 			err = fmt.Errorf("secret_file %s is not the one that the database was sealed with: %w", filepath.Clean(o.Config.SecretFile), err)
 		}
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(err, db.Close(), tracer.Close(ctx))
 	}
 	s.use(ctx, a)
 	if o.Config.Homeserver.Remote() {
@@ -111,8 +117,15 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	return s, nil
 }
 
-// Close closes the database. It must not be called while the server serves.
-func (s *Server) Close() error { return s.store.Close() }
+// Close closes the database, and sends what traces there are within a few seconds.
+// It must not be called while the server serves.
+func (s *Server) Close() error {
+	err := s.store.Close()
+	if lost := s.tracer.Close(context.Background()); lost != nil {
+		s.log.Warn("traces are lost", "error", lost)
+	}
+	return err
+}
 
 // Store is the open database, for tests that count and look.
 func (s *Server) Store() *store.Store { return s.store }

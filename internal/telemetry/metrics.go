@@ -10,6 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"keymaker/internal/tracing"
 )
 
 // Metrics count what the server does, for Prometheus. Every label has few
@@ -28,6 +30,7 @@ type Metrics struct {
 	database      map[string]prometheus.Observer
 	providerUp    *prometheus.GaugeVec
 	jobs          *prometheus.CounterVec
+	spans         *prometheus.CounterVec
 }
 
 // Operations of the database.
@@ -61,14 +64,18 @@ func NewMetrics(version string) *Metrics {
 		database:      map[string]prometheus.Observer{},
 		providerUp: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "keymaker_provider_up",
 			Help: "Whether the identity provider answered when it was last asked: 1 or 0. It is asked once a minute."}, []string{"provider"}),
-		jobs: counter("keymaker_outbox_attempts_total", "Attempts to tell others what changed, by kind and outcome: done, retried or given_up.", "kind", "outcome"),
+		jobs:  counter("keymaker_outbox_attempts_total", "Attempts to tell others what changed, by kind and outcome: done, retried or given_up.", "kind", "outcome"),
+		spans: counter("keymaker_trace_spans_total", "Spans of traces by what became of them: sent, dropped because too many waited, or failed because the collector did not take them.", "outcome"),
 	}
 	for _, operation := range []string{Read, Write, Transaction} {
 		m.database[operation] = database.WithLabelValues(operation)
 	}
+	for _, outcome := range []string{tracing.Sent, tracing.Dropped, tracing.Failed} {
+		m.spans.WithLabelValues(outcome)
+	}
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "keymaker_build_info", Help: "Always 1: the version of the program is in the labels."}, []string{"version", "goversion"})
 	build.WithLabelValues(version, runtime.Version()).Set(1)
-	m.registry.MustRegister(m.requests, m.tokens, m.refreshes, m.introspection, m.logins, m.limited, database, m.providerUp, m.jobs, build,
+	m.registry.MustRegister(m.requests, m.tokens, m.refreshes, m.introspection, m.logins, m.limited, database, m.providerUp, m.jobs, m.spans, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -123,6 +130,9 @@ func (m *Metrics) Database(operation string, took time.Duration) {
 
 // Job counts an attempt at a job.
 func (m *Metrics) Job(kind, outcome string) { m.jobs.WithLabelValues(kind, outcome).Inc() }
+
+// Spans counts spans of traces.
+func (m *Metrics) Spans(outcome string, n int) { m.spans.WithLabelValues(outcome).Add(float64(n)) }
 
 // Provider notes whether an identity provider answers.
 func (m *Metrics) Provider(provider string, up bool) {
