@@ -73,7 +73,7 @@ func (s *Store) sqlitePool(ctx context.Context, path string, readOnly bool, size
 	// GORM's cache of prepared statements serves whoever only reads. On the
 	// writer's one connection it would let a transaction wait for a statement
 	// that another request cannot prepare before that transaction ends.
-	return s.use(sqlite.New(sqlite.Config{DriverName: SQLiteDriver, Conn: conn}), readOnly)
+	return s.use(sqliteDialect{&sqlite.Dialector{DriverName: SQLiteDriver, Conn: conn}}, readOnly)
 }
 
 // pingSQLite opens the first connection. Of processes that switch a new file to
