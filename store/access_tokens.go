@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"time"
 
+	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 )
 
@@ -35,44 +37,80 @@ func (s *Store) AddAccessToken(ctx context.Context, t NewAccessToken) error {
 	return fault("store an access token", err)
 }
 
+// sessionByHash finds the session of an access token. It is a constant, and its row is read by hand: the homeserver
+// asks for it at every request of its clients. What it joins is found by primary
+// keys.
+const sessionByHash = `
+SELECT t.generation, t.issued_at, t.expires_at,
+	s.id, s.kind, s.device_id, s.client_id, s.scope, s.localpart, s.provider_id, s.upstream_issuer, s.upstream_subject, s.auth_time, s.browser_hash,
+	s.generation, s.generation_used_at, s.ended_at,
+	u.locked_at, u.suspended_at, u.deactivated_at, u.marked_admin_by, d.last_seen_at, c.id
+FROM access_tokens AS t
+JOIN sessions AS s ON s.id = t.session_id
+JOIN users AS u ON u.localpart = s.localpart
+LEFT JOIN devices AS d ON d.localpart = s.localpart AND d.device_id = s.device_id
+LEFT JOIN clients AS c ON c.id = s.client_id
+WHERE t.token_hash = ?`
+
+// accessTokenWithSession is a row of sessionByHash.
+type accessTokenWithSession struct {
+	token    accessTokenRow
+	session  sessionRow
+	account  accountColumns
+	lastSeen *int64
+	// registeredID is nil where the client is not among those that registered.
+	registeredID *string
+}
+
+// columns are where the columns of sessionByHash go, in their order.
+func (r *accessTokenWithSession) columns() []any {
+	t, s, l, a := &r.token, &r.session, &r.session.Login, &r.account
+	return []any{
+		&t.Generation, &t.IssuedAt, &t.ExpiresAt,
+		&s.ID, &s.Kind, &s.DeviceID, &s.ClientID, &s.Scope, &l.Localpart, &l.ProviderID, &l.UpstreamIssuer, &l.UpstreamSubject, &l.AuthTime, &l.BrowserHash,
+		&s.Generation, &s.GenerationUsedAt, &s.EndedAt,
+		&a.LockedAt, &a.SuspendedAt, &a.DeactivatedAt, &a.MarkedAdminBy, &r.lastSeen, &r.registeredID,
+	}
+}
+
 // AccessToken returns the session of an access token, whether it has expired,
 // ended or belongs to a locked user: the caller decides, for each means another
 // answer. It is one statement, and ErrNotFound when there is no such token.
 func (s *Store) AccessToken(ctx context.Context, hash []byte) (*Session, error) {
-	var row struct {
-		Session         sessionRow     `gorm:"embedded"`
-		Account         accountColumns `gorm:"embedded"`
-		TokenGeneration int64
-		TokenIssuedAt   int64
-		TokenExpiresAt  *int64
-		LastSeenAt      int64
-		RegisteredID    *string
+	var row accessTokenWithSession
+	if err := scanOne(s.read(ctx).Raw(sessionByHash, hash), row.columns()...); err != nil {
+		return nil, fault("read an access token", err)
 	}
-	result := s.read(ctx).Table("access_tokens AS t").
-		Select(`s.*, u.locked_at, u.suspended_at, u.deactivated_at, u.marked_admin_by, COALESCE(d.last_seen_at, 0) AS last_seen_at,
-			t.generation AS token_generation, t.issued_at AS token_issued_at, t.expires_at AS token_expires_at,
-			c.id AS registered_id`).
-		Joins("JOIN sessions s ON s.id = t.session_id").
-		Joins("JOIN users u ON u.localpart = s.localpart").
-		Joins("LEFT JOIN devices d ON d.localpart = s.localpart AND d.device_id = s.device_id").
-		Joins("LEFT JOIN clients c ON c.id = s.client_id").
-		Where("t.token_hash = ?", hash).Limit(1).Scan(&row)
-	if result.Error == nil && result.RowsAffected == 0 {
-		return nil, ErrNotFound
-	}
-	if result.Error != nil {
-		return nil, fault("read an access token", result.Error)
-	}
-	session := s.session(&row.Session, row.Account)
-	session.ClientGone = session.ClientID != "" && row.RegisteredID == nil && s.configuredClient(session.ClientID) == nil
-	session.IssuedAt = fromMilli(row.TokenIssuedAt)
-	if row.TokenExpiresAt != nil {
-		session.ExpiresAt = fromMilli(*row.TokenExpiresAt)
+	session := s.session(&row.session, row.account)
+	session.ClientGone = session.ClientID != "" && row.registeredID == nil && s.configuredClient(session.ClientID) == nil
+	session.IssuedAt = fromMilli(row.token.IssuedAt)
+	if row.token.ExpiresAt != nil {
+		session.ExpiresAt = fromMilli(*row.token.ExpiresAt)
 	}
 	session.use = use{
-		session: row.Session.ID, localpart: row.Session.Login.Localpart, device: session.DeviceID, generation: row.TokenGeneration,
-		first: row.TokenGeneration == row.Session.Generation && row.Session.GenerationUsedAt == nil,
-		seen:  row.LastSeenAt, address: addressFrom(ctx),
+		session: row.session.ID, localpart: session.Login.Localpart, device: session.DeviceID, generation: row.token.Generation,
+		first:   row.token.Generation == row.session.Generation && row.session.GenerationUsedAt == nil,
+		address: addressFrom(ctx),
+	}
+	if row.lastSeen != nil {
+		session.use.seen = *row.lastSeen
 	}
 	return session, nil
+}
+
+// scanOne reads the columns of the one row of a query, or returns
+// gorm.ErrRecordNotFound.
+func scanOne(query *gorm.DB, columns ...any) error {
+	rows, err := query.Rows()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	if !rows.Next() {
+		return cmp.Or(rows.Err(), gorm.ErrRecordNotFound)
+	}
+	if err := rows.Scan(columns...); err != nil {
+		return err
+	}
+	return rows.Close()
 }

@@ -47,7 +47,7 @@ func (s *Store) ClientToken(ctx context.Context, hash []byte) (ClientToken, erro
 	}
 	result := s.read(ctx).Table("client_tokens AS t").Select("t.*, c.id AS registered_id").
 		Joins("LEFT JOIN clients c ON c.id = t.client_id").
-		Where("t.token_hash = ? AND t.expires_at > ?", hash, s.now()).Limit(1).Scan(&row)
+		Where("t.token_hash = ? AND t.expires_at > ?", hash, s.now()).Limit(1).Find(&row)
 	t := row.Token
 	switch {
 	case result.Error != nil:

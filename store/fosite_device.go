@@ -34,7 +34,7 @@ func (s *Store) LoadDevice(ctx context.Context, codeHash []byte) error {
 		Select("g.*, "+selectOwner).
 		Joins("LEFT JOIN users u ON u.localpart = g.localpart").
 		Joins("LEFT JOIN clients c ON c.id = g.client_id").
-		Where("g.device_code_hash = ?", codeHash).Limit(1).Scan(&row)
+		Where("g.device_code_hash = ?", codeHash).Limit(1).Find(&row)
 	if result.Error != nil || result.RowsAffected == 0 {
 		return fault("read a device grant", result.Error)
 	}

@@ -103,7 +103,7 @@ func (s *Store) ListSessions(ctx context.Context, p SessionPage) ([]SessionRecor
 // SessionRecord returns a session by its id, live or ended, or ErrNotFound.
 func (s *Store) SessionRecord(ctx context.Context, id string) (SessionRecord, error) {
 	var row sessionWithDevice
-	result := sessionsWithDevices(s.read(ctx)).Where("s.id = ?", id).Limit(1).Scan(&row)
+	result := sessionsWithDevices(s.read(ctx)).Where("s.id = ?", id).Limit(1).Find(&row)
 	return row.record(), one("read a session", result, ErrNotFound)
 }
 

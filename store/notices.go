@@ -66,7 +66,7 @@ func (s *Store) notify(ctx context.Context, n Notice) error {
 // recipient is whom the notices of a user go to.
 func (s *Store) recipient(ctx context.Context, localpart string) (Recipient, error) {
 	var to Recipient
-	err := s.write(ctx).Model(&userRow{}).Select("email, language").Where("localpart = ?", localpart).Limit(1).Scan(&to).Error
+	err := s.write(ctx).Model(&userRow{}).Select("email, language").Where("localpart = ?", localpart).Limit(1).Find(&to).Error
 	return to, fault("read the address of a user", err)
 }
 
