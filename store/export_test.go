@@ -19,6 +19,7 @@ var RotationOf = (*sessionRow).rotation
 const (
 	SweepBatch     = sweepBatch
 	SeenResolution = seenResolution
+	UsesAtOnce     = usesAtOnce
 
 	MaxRendezvous        = maxRendezvous
 	MaxNetworkRendezvous = maxNetworkRendezvous

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -58,51 +57,21 @@ func (p *usage) apply(r *sessionRow) {
 	}
 }
 
-// FlushUsage writes the collected uses in one transaction.
+// FlushUsage writes the collected uses, in transactions that are short enough to
+// keep nobody waiting.
 func (s *Store) FlushUsage(ctx context.Context) error {
 	s.usage.mu.Lock()
 	batch := s.usage.pending
 	s.usage.pending = nil
 	s.usage.mu.Unlock()
-	if len(batch) == 0 {
-		return nil
-	}
-	err := s.InTx(ctx, func(ctx context.Context) error { return s.writeUses(ctx, slices.Collect(maps.Values(batch))) })
-	if err != nil {
-		s.usage.restore(batch)
-	}
-	return err
-}
-
-// writeUses locks rows in the order of everybody who locks several: sessions by
-// id, then devices.
-func (s *Store) writeUses(ctx context.Context, uses []use) error {
-	slices.SortFunc(uses, func(a, b use) int { return cmp.Compare(a.session, b.session) })
-	for _, u := range uses {
-		if !u.first {
-			continue
-		}
-		err := s.write(ctx).Model(&sessionRow{}).Where("id = ? AND generation = ? AND generation_used_at IS NULL", u.session, u.generation).
-			Update("generation_used_at", u.at).Error
+	for uses := range slices.Chunk(slices.SortedFunc(maps.Values(batch), bySession), usesAtOnce) {
+		err := s.InTx(ctx, func(ctx context.Context) error { return s.writeUses(ctx, uses) })
 		if err != nil {
-			return fault("mark a first use", err)
+			s.usage.restore(batch)
+			return err
 		}
-	}
-	slices.SortFunc(uses, func(a, b use) int {
-		return cmp.Or(cmp.Compare(a.localpart, b.localpart), cmp.Compare(a.device, b.device))
-	})
-	for _, u := range uses {
-		if u.device == "" {
-			continue
-		}
-		seen := map[string]any{"last_seen_at": u.at}
-		if u.address != "" {
-			seen["last_seen_address"] = u.address
-		}
-		err := s.write(ctx).Model(&deviceRow{}).Where("localpart = ? AND device_id = ? AND last_seen_at < ?", u.localpart, u.device, u.at).
-			Updates(seen).Error
-		if err != nil {
-			return fault("mark a device as seen", err)
+		for _, u := range uses {
+			delete(batch, u.session)
 		}
 	}
 	return nil

@@ -141,6 +141,41 @@ func TestLastSeenNeverGoesBack(t *testing.T) {
 	})
 }
 
+func TestMoreUsesThanOneStatementTakes(t *testing.T) {
+	each(t, func(f *fixture) {
+		alice := f.login("alice")
+		grants := make([]grant, store.UsesAtOnce+1)
+		for i := range grants {
+			grants[i] = f.start(alice, fmt.Sprint("D", i), "c1")
+			f.use(grants[i].Access)
+		}
+		cost := f.spent(func() { f.must(f.FlushUsage(f.ctx)) })
+		if want := (store.Counts{Statements: 4, Transactions: 2}); cost != want {
+			f.t.Errorf("%+v, want %+v", cost, want)
+		}
+		for i, g := range grants {
+			if f.usedAt(g) != f.clock.Now().UnixMilli() || !f.lastSeen(fmt.Sprint("D", i)).Equal(f.clock.Now()) {
+				f.t.Fatalf("use %d of %d was not written", i+1, len(grants))
+			}
+		}
+	})
+}
+
+func TestSessionsOfOneDevice(t *testing.T) {
+	each(t, func(f *fixture) {
+		alice := f.login("alice")
+		f.clock.Advance(time.Hour)
+		old := f.start(alice, "D1", "c1")
+		f.use(old.Access)
+		f.clock.Advance(time.Hour)
+		f.use(f.start(alice, "D1", "c1").Access)
+		f.must(f.FlushUsage(f.ctx))
+		if got := f.lastSeen("D1"); !got.Equal(f.clock.Now()) {
+			f.t.Errorf("seen at %v, want %v: the last use counts", got, f.clock.Now())
+		}
+	})
+}
+
 func TestUsesThatCouldNotBeWritten(t *testing.T) {
 	each(t, func(f *fixture) {
 		alice := f.login("alice")
