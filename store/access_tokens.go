@@ -37,9 +37,9 @@ func (s *Store) AddAccessToken(ctx context.Context, t NewAccessToken) error {
 	return fault("store an access token", err)
 }
 
-// sessionByHash finds the session of an access token. It is a constant, and its row is read by hand: the homeserver
-// asks for it at every request of its clients. What it joins is found by primary
-// keys.
+// sessionByHash finds the session of an access token. It is a constant, and its
+// row is read by hand: the homeserver asks for it at every request of its clients.
+// What it joins is found by primary keys.
 const sessionByHash = `
 SELECT t.generation, t.issued_at, t.expires_at,
 	s.id, s.kind, s.device_id, s.client_id, s.scope, s.localpart, s.provider_id, s.upstream_issuer, s.upstream_subject, s.auth_time, s.browser_hash,
@@ -78,7 +78,7 @@ func (r *accessTokenWithSession) columns() []any {
 // answer. It is one statement, and ErrNotFound when there is no such token.
 func (s *Store) AccessToken(ctx context.Context, hash []byte) (*Session, error) {
 	var row accessTokenWithSession
-	if err := scanOne(s.read(ctx).Raw(sessionByHash, hash), row.columns()...); err != nil {
+	if err := scanOne(s.readByKey(ctx).Raw(sessionByHash, hash), row.columns()...); err != nil {
 		return nil, fault("read an access token", err)
 	}
 	session := s.session(&row.session, row.account)

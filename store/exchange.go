@@ -65,7 +65,7 @@ func (s *Store) LoadCode(ctx context.Context, codeHash []byte) error {
 // into the exchange. An unknown one is no error here.
 func (s *Store) LoadRefresh(ctx context.Context, key RefreshKey) error {
 	var row sessionWithClient
-	result := row.query(s.read(ctx)).Where("s.id = ?", key.SessionID).Limit(1).Find(&row)
+	result := row.query(s.readByKey(ctx)).Where("s.id = ?", key.SessionID).Limit(1).Find(&row)
 	if result.Error != nil || result.RowsAffected == 0 {
 		return fault("read a session", result.Error)
 	}

@@ -203,6 +203,16 @@ func (s *Store) read(ctx context.Context) *gorm.DB {
 	return s.reader.WithContext(ctx)
 }
 
+// readByKey is read for a statement that finds its rows by key. On SQLite it is
+// over before anybody could call it off, and database/sql and the driver would
+// each have somebody wait for that.
+func (s *Store) readByKey(ctx context.Context) *gorm.DB {
+	if !s.postgres && ctx.Err() == nil {
+		ctx = context.WithoutCancel(ctx)
+	}
+	return s.read(ctx)
+}
+
 // write is the transaction in ctx or else the writers' pool.
 func (s *Store) write(ctx context.Context) *gorm.DB {
 	if tx := txFrom(ctx); tx != nil {
