@@ -16,8 +16,8 @@ import (
 
 // What may be worked on at a time, so that a server which is asked for more than
 // it can do goes on doing what it can. What keeps a session going has places of
-// its own and waits for nobody but the database: a crowd that signs in, a
-// homeserver or an identity provider that hangs, does not hold it up.
+// its own, and its writes go before the others' (store.Urgent): a crowd that signs
+// in, a homeserver or an identity provider that hangs, does not hold it up.
 const (
 	sessionPlaces = 128
 	otherPlaces   = 256
@@ -96,6 +96,9 @@ func (s *Server) admitted(r route, next http.HandlerFunc) http.HandlerFunc {
 			return
 		}
 		defer leave()
+		if in == s.admission.sessions {
+			req = req.WithContext(store.Urgent(req.Context()))
+		}
 		next(w, req)
 	}
 }

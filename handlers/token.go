@@ -6,6 +6,7 @@ import (
 
 	"keymaker/provider"
 	"keymaker/provider/registration"
+	"keymaker/store"
 )
 
 // token is the token endpoint (RFC 6749 §3.2). What it answers a refresh with
@@ -30,16 +31,16 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request) (*provider.Tok
 		return nil, err
 	}
 	// Only a refresh is sure to wait for nothing but the database.
-	in := s.admission.others
+	in, ctx := s.admission.others, r.Context()
 	if r.PostForm.Get("grant_type") == registration.RefreshToken {
-		in = s.admission.sessions
+		in, ctx = s.admission.sessions, store.Urgent(ctx)
 	}
-	leave, err := s.enter(r.Context(), in)
+	leave, err := s.enter(ctx, in)
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	response, err := s.Provider.Token(r.Context(), r)
+	response, err := s.Provider.Token(ctx, r)
 	if err != nil {
 		s.countGuess(r, err)
 	}

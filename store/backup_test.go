@@ -91,7 +91,7 @@ func TestExamineRefuses(t *testing.T) {
 		{"what a newer version has written, on which this program cannot run", store.ErrNewerDatabase, func(f *fixture, _ string) { f.becomes(99999, 99998) }},
 		{"another program's database", store.ErrNoDatabase, func(f *fixture, _ string) { f.exec("DROP TABLE goose_db_version") }},
 		{"a row that belongs to nothing", store.ErrDamaged, func(f *fixture, _ string) {
-			f.exec("PRAGMA foreign_keys = OFF")
+			f.pragma("foreign_keys = OFF")
 			f.exec("DELETE FROM users")
 		}},
 		{"pages that something else has written", store.ErrDamaged, func(f *fixture, file string) {

@@ -162,12 +162,14 @@ func (s *Store) Register(ctx context.Context, n NewClient) (*Client, error) {
 		// The update counts as a use: a client that is just registering again
 		// is not swept before it comes back with a code. It also makes the
 		// statement return the row that was there first.
-		err := s.write(ctx).Raw(`INSERT INTO clients (id, metadata, metadata_hash, secret_hash, created_at, last_used_at) VALUES (?, ?, ?, NULL, ?, ?)
-			ON CONFLICT (metadata_hash) WHERE metadata_hash IS NOT NULL DO UPDATE SET last_used_at = excluded.last_used_at
-			RETURNING id, metadata, metadata_hash, secret_hash, created_at, last_used_at`,
-			row.ID, row.Metadata, row.MetadataHash, row.CreatedAt, row.LastUsedAt).Scan(&row).Error
+		err := s.inBatch(ctx, func(ctx context.Context) error {
+			return fault("register a client", s.write(ctx).Raw(`INSERT INTO clients (id, metadata, metadata_hash, secret_hash, created_at, last_used_at) VALUES (?, ?, ?, NULL, ?, ?)
+				ON CONFLICT (metadata_hash) WHERE metadata_hash IS NOT NULL DO UPDATE SET last_used_at = excluded.last_used_at
+				RETURNING id, metadata, metadata_hash, secret_hash, created_at, last_used_at`,
+				row.ID, row.Metadata, row.MetadataHash, row.CreatedAt, row.LastUsedAt).Scan(&row).Error)
+		})
 		if err != nil {
-			return nil, fault("register a client", err)
+			return nil, err
 		}
 		return row.client()
 	}

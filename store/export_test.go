@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"slices"
 	"testing"
+	"time"
 
 	"gorm.io/gorm"
 )
@@ -24,6 +25,8 @@ const (
 	MaxRendezvous        = maxRendezvous
 	MaxNetworkRendezvous = maxNetworkRendezvous
 	MaxRendezvousWrites  = maxRendezvousWrites
+
+	Patience = patience
 )
 
 // SQL are the pools below GORM: what writes and what reads.
@@ -39,6 +42,15 @@ func (s *Store) SQL(t testing.TB) (writer, reader *sql.DB) {
 	}
 	return w, r
 }
+
+// Batches changes how many transactions share a commit of SQLite at most, and how
+// long the first of them waits for the others.
+func (s *Store) Batches(most int, longest time.Duration) {
+	s.turns.most, s.turns.longest = most, longest
+}
+
+// AtLength is the context of what writes many rows in the background.
+var AtLength = atLength
 
 // Writer sends SQL that no method sends, in the transaction of ctx if there is
 // one.

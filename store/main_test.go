@@ -76,6 +76,15 @@ func (f *fixture) exec(statement string, args ...any) {
 	}
 }
 
+// pragma sets what SQLite refuses, or leaves as it is, within a transaction.
+func (f *fixture) pragma(set string) {
+	f.t.Helper()
+	writer, _ := f.SQL(f.t)
+	if _, err := writer.ExecContext(f.ctx, "PRAGMA "+set); err != nil {
+		f.t.Fatalf("%s: %v", set, err)
+	}
+}
+
 // number returns the one number that a query asks for; NULL is -1.
 func (f *fixture) number(query string, args ...any) int64 {
 	f.t.Helper()
@@ -208,12 +217,11 @@ func together(n int, do func(i int) error) []error {
 
 // untilWaiting starts do and returns when it waits for the transaction of ctx.
 func (f *fixture) untilWaiting(ctx context.Context, do func()) error {
-	writer, _ := f.SQL(f.t)
-	before := writer.Stats().WaitCount
+	before := f.Pools()["writer"].WaitCount
 	go do()
 	for waiting := false; !waiting; {
 		if !f.postgres {
-			waiting = writer.Stats().WaitCount > before
+			waiting = f.Pools()["writer"].WaitCount > before
 		} else if err := f.Writer(ctx).Raw("SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid)))").
 			Scan(&waiting).Error; err != nil {
 			return err

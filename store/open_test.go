@@ -119,7 +119,7 @@ func TestWritable(t *testing.T) {
 			t.Errorf("a database that takes no changes is writable: %v, %v", refused, err)
 		}
 		if !f.postgres {
-			f.exec("PRAGMA query_only = OFF")
+			f.pragma("query_only = OFF")
 		}
 		f.must(f.Close())
 		if f.Writable(f.ctx) == nil {

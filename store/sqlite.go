@@ -11,9 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"gorm.io/driver/sqlite"
-	"gorm.io/gorm"
-
 	"keymaker/internal/secret"
 )
 
@@ -25,9 +22,10 @@ const (
 	// changed until the commit.
 	readerCache = -2_000
 	writerCache = -8_000
-	// checkpointPages is how far the log grows before it is copied into the
-	// file. The default of 1,000 stalls writers many times a second.
-	checkpointPages = 10_000
+	// setCheckpoint sets, on the connection that writes, how many pages the log
+	// grows before it is copied into the file: the DSN cannot. The default of 1,000
+	// stalls writers many times a second.
+	setCheckpoint = "PRAGMA wal_autocheckpoint=10000"
 	// A new file is tried this often, with this pause between.
 	walAttempts = 200
 	walPause    = 10 * time.Millisecond
@@ -38,8 +36,8 @@ func SQLitePath(url secret.Text) (path string, ok bool) {
 	return strings.CutPrefix(url.Reveal(), "sqlite:")
 }
 
-// openSQLite opens one connection that writes and a pool that reads. More
-// writers would only wait for each other, and a transaction that reads first
+// openSQLite opens one connection that writes (see writer) and a pool that reads.
+// More writers would only wait for each other, and a transaction that reads first
 // and then writes would fail instead of waiting.
 func (s *Store) openSQLite(ctx context.Context, path string, exclusive bool) error {
 	if exclusive {
@@ -52,19 +50,27 @@ func (s *Store) openSQLite(ctx context.Context, path string, exclusive bool) err
 	if err := createPrivate(path); err != nil {
 		return err
 	}
-	writer, err := s.sqlitePool(ctx, path, false, 1)
+	conns, err := s.sqlitePool(ctx, path, false, 1)
 	if err != nil {
 		return err
 	}
-	s.writer = writer
-	if err := s.writer.WithContext(ctx).Exec(fmt.Sprintf("PRAGMA wal_autocheckpoint=%d", checkpointPages)).Error; err != nil {
+	if _, err := conns.ExecContext(ctx, setCheckpoint); err != nil {
 		return fault("set the checkpoint interval", err)
 	}
-	s.reader, err = s.sqlitePool(ctx, path, true, max(4, runtime.NumCPU()))
+	s.turns = newWriter(conns)
+	// A batch has its connection for as long as it lasts, and the driver keeps the
+	// statements that were prepared on it.
+	if s.writer, err = s.use(sqliteOn(s.turns), false); err != nil {
+		return err
+	}
+	if conns, err = s.sqlitePool(ctx, path, true, max(4, runtime.NumCPU())); err != nil {
+		return err
+	}
+	s.reader, err = s.use(sqliteOn(conns), true)
 	return err
 }
 
-func (s *Store) sqlitePool(ctx context.Context, path string, readOnly bool, size int) (*gorm.DB, error) {
+func (s *Store) sqlitePool(ctx context.Context, path string, readOnly bool, size int) (*sql.DB, error) {
 	conn, err := sql.Open(SQLiteDriver, sqliteDSN(path, readOnly))
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
@@ -75,10 +81,7 @@ func (s *Store) sqlitePool(ctx context.Context, path string, readOnly bool, size
 	if err := pingSQLite(ctx, conn); err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	// GORM's cache of prepared statements serves whoever only reads. On the
-	// writer's one connection it would let a transaction wait for a statement
-	// that another request cannot prepare before that transaction ends.
-	return s.use(sqliteDialect{&sqlite.Dialector{DriverName: SQLiteDriver, Conn: conn}}, readOnly)
+	return conn, nil
 }
 
 // pingSQLite opens the first connection. Of processes that switch a new file to

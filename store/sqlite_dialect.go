@@ -17,6 +17,10 @@ type sqliteDialect struct {
 	*sqlite.Dialector
 }
 
+func sqliteOn(conn gorm.ConnPool) gorm.Dialector {
+	return sqliteDialect{&sqlite.Dialector{DriverName: SQLiteDriver, Conn: conn}}
+}
+
 // BindVarTo writes one parameter.
 func (sqliteDialect) BindVarTo(w clause.Writer, _ *gorm.Statement, _ any) {
 	_, _ = w.WriteString("+?")

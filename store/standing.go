@@ -47,13 +47,17 @@ func (s *Store) KeyStates(ctx context.Context) ([]SigningKey, error) {
 	return keys, fault("read the signing keys", err)
 }
 
-// Pools returns what is known of the pools of connections, by name.
+// Pools returns what is known of the pools of connections, by name. Whoever waits
+// for a turn on the one that writes to SQLite waits for a connection.
 func (s *Store) Pools() map[string]sql.DBStats {
 	stats := map[string]sql.DBStats{}
 	for name, db := range map[string]*gorm.DB{"reader": s.reader, "writer": s.writer} {
 		if p, err := pool(db); err == nil && (name == "writer" || !s.postgres) {
 			stats[name] = p.Stats()
 		}
+	}
+	if s.turns != nil {
+		stats["writer"] = s.turns.stats()
 	}
 	return stats
 }

@@ -56,6 +56,7 @@ type Options struct {
 // Store is an open database. It is safe for concurrent use.
 type Store struct {
 	reader, writer *gorm.DB
+	turns          *writer // below the GORM that writes to SQLite; nil on PostgreSQL
 	closers        []func() error
 	serverName     string
 	clock          clock.Clock

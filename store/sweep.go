@@ -40,6 +40,7 @@ const (
 // its device may not have heard of it, and some clients log out only when a
 // refresh is an invalid_grant, not when they are an unknown client (D-2B).
 func (s *Store) Sweep(ctx context.Context) (int64, error) {
+	ctx = atLength(ctx)
 	if err := s.endExpired(ctx); err != nil {
 		return 0, err
 	}

@@ -2,7 +2,7 @@ package store
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"time"
 
 	"gorm.io/gorm"
@@ -34,7 +34,8 @@ func txFrom(ctx context.Context) *tx {
 }
 
 // InTx runs fn in one transaction: all it writes is kept if fn returns nil and
-// nothing otherwise. A call inside another joins it.
+// nothing otherwise. A call inside another joins it. If it cannot be rolled back,
+// the error is that and not fn's, which may come from what has not been stored.
 func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context) error) error {
 	ctx, err := s.BeginTX(ctx)
 	if err != nil {
@@ -49,9 +50,22 @@ func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context) error) er
 	err = fn(ctx)
 	done = true
 	if err != nil {
-		return errors.Join(err, s.Rollback(ctx))
+		if lost := s.Rollback(ctx); lost != nil {
+			return fmt.Errorf("%w, after: %s", lost, err.Error())
+		}
+		return err
 	}
 	return s.Commit(ctx)
+}
+
+// inBatch runs one statement that returns rows. Its rows would keep the one
+// connection of SQLite that writes: in a transaction it shares a commit with
+// others, as statements without rows do by themselves.
+func (s *Store) inBatch(ctx context.Context, fn func(ctx context.Context) error) error {
+	if s.postgres {
+		return fn(ctx)
+	}
+	return s.InTx(ctx, fn)
 }
 
 // BeginTX implements fosite's storage.Transactional. It joins a transaction

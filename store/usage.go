@@ -65,7 +65,7 @@ func (s *Store) FlushUsage(ctx context.Context) error {
 	s.usage.pending = nil
 	s.usage.mu.Unlock()
 	for uses := range slices.Chunk(slices.SortedFunc(maps.Values(batch), bySession), usesAtOnce) {
-		err := s.InTx(ctx, func(ctx context.Context) error { return s.writeUses(ctx, uses) })
+		err := s.InTx(atLength(ctx), func(ctx context.Context) error { return s.writeUses(ctx, uses) })
 		if err != nil {
 			s.usage.restore(batch)
 			return err
