@@ -18,9 +18,11 @@ type Overload struct {
 	// Shed are answers 503 with Retry-After, Unsaid those without.
 	Shed   int `json:"shed"`
 	Unsaid int `json:"shed_without_retry_after"`
-	// Unanswered had no answer at all, or a wrong one. GivenUp were not sent,
-	// for the load program itself had too many on their way.
-	Unanswered    int         `json:"unanswered"`
+	// Unanswered had no answer at all, or a wrong one.
+	Unanswered int `json:"unanswered"`
+	// FirstError is one of those.
+	FirstError string `json:"first_error,omitempty"`
+	// GivenUp were not sent, for the load program itself had too many on their way.
 	GivenUp       int         `json:"given_up"`
 	Refresh       Measurement `json:"refresh"`
 	Introspection Measurement `json:"introspection"`
@@ -117,6 +119,9 @@ func (o *Overload) count(err error) int {
 		return 1
 	case !errors.As(err, &status) || status.status != http.StatusServiceUnavailable:
 		o.Unanswered++
+		if o.FirstError == "" {
+			o.FirstError = err.Error()
+		}
 	case status.retryAfter == "":
 		o.Unsaid++
 	default:

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -103,16 +104,21 @@ func (r *Report) Table(out io.Writer) error {
 		m.row(table)
 	}
 	_ = table.Flush() // into memory
-	for _, m := range r.Operations {
-		if m.FirstError != "" {
-			fmt.Fprintf(&b, "%s: %s\n", m.Name, m.FirstError)
-		}
-	}
+	failures(&b, slices.Concat(r.Floors, r.Operations)...)
 	if r.Overload != nil {
 		r.Overload.text(&b)
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+// failures writes the first error of each that has one.
+func failures(b *strings.Builder, of ...Measurement) {
+	for _, m := range of {
+		if m.FirstError != "" {
+			fmt.Fprintf(b, "%s: %s\n", m.Name, m.FirstError)
+		}
+	}
 }
 
 func (o *Overload) text(b *strings.Builder) {
@@ -121,6 +127,7 @@ func (o *Overload) text(b *strings.Builder) {
 	for _, m := range []Measurement{o.Refresh, o.Introspection} {
 		fmt.Fprintf(b, "  %s: %d answers, %d errors, p50 %.1f ms, p99 %.1f ms, p99.9 %.1f ms\n", m.Name, m.Count, m.Errors, m.P50, m.P99, m.P999)
 	}
+	failures(b, o.Refresh, o.Introspection, Measurement{Name: "the crowd", FirstError: o.FirstError})
 	fmt.Fprintf(b, "  memory at most %.1f MiB, all answered again after %.0f ms\n", mebibytes(o.PeakBytes), o.Recovery)
 }
 

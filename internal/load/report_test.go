@@ -48,7 +48,8 @@ func TestMeasured(t *testing.T) {
 }
 
 func TestReport(t *testing.T) {
-	r := Report{Floors: []Measurement{{Name: floorGet, Rate: 2000}, {Name: floorSQL, Rate: 400, Errors: 2}}}
+	r := Report{Floors: []Measurement{{Name: floorGet, Rate: 2000}, {Name: floorSQL, Rate: 400, Errors: 2, FirstError: "database is locked"}},
+		Overload: &Overload{FirstError: "connection reset", Introspection: Measurement{Name: "introspection", FirstError: "status 500, want 200"}}}
 	r.add(Measurement{Name: "discovery", Rate: 1500, CPU: 0.25}, floorGet)
 	r.add(Measurement{Name: "refresh", Rate: 100, Errors: 1, FirstError: "status 503, want 200"}, floorSQL)
 	r.add(Measurement{Name: "unknown", Rate: 100}, "no such floor")
@@ -64,7 +65,7 @@ func TestReport(t *testing.T) {
 	if err := r.Table(&b); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"75 %", "0.250", "refresh: status 503, want 200"} {
+	for _, want := range []string{"75 %", "0.250", "refresh: status 503, want 200", floorSQL + ": database is locked", "the crowd: connection reset", "introspection: status 500, want 200"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}
@@ -106,8 +107,8 @@ func TestOverloadTellsWhatWasShedFromWhatFailed(t *testing.T) {
 		{"a good answer", nil, Overload{}, 1},
 		{"503 with Retry-After is shed", &statusError{status: 503, retryAfter: "1"}, Overload{Shed: 1}, 0},
 		{"503 without it is not said", &statusError{status: 503}, Overload{Unsaid: 1}, 0},
-		{"another status is wrong", &statusError{status: 500, retryAfter: "1"}, Overload{Unanswered: 1}, 0},
-		{"no answer is none", errors.New("connection reset"), Overload{Unanswered: 1}, 0},
+		{"another status is wrong", &statusError{status: 500, retryAfter: "1"}, Overload{Unanswered: 1, FirstError: "status 500, want 0"}, 0},
+		{"no answer is none", errors.New("connection reset"), Overload{Unanswered: 1, FirstError: "connection reset"}, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
