@@ -125,7 +125,7 @@ func (s *Store) migrator() (*goose.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	return goose.NewProvider(goose.DialectPostgres, db, scripts, goose.WithLocker(locker))
+	return goose.NewProvider(goose.DialectPostgres, db, forPostgres{scripts}, goose.WithLocker(locker))
 }
 
 // migrateUp applies what is missing. A failure that leaves the database newer

@@ -53,6 +53,9 @@ type process struct {
 	postgres *postgresServer
 	// provider changes its identity provider; nil for nothing.
 	provider func(*demoidptest.Options)
+	// program is another program with its arguments up to the configuration; nil =
+	// this one.
+	program []string
 }
 
 // startProcess runs a server with what change makes of it, until the test ends.
@@ -98,8 +101,7 @@ issuer_url = %q
 func (p *process) start() {
 	p.T.Helper()
 	var errs watched
-	p.cmd = exec.Command(os.Args[0])
-	p.cmd.Env = append(append(os.Environ(), serveVariable+"="+p.config), p.env...)
+	p.cmd = p.runs()
 	p.cmd.Stderr = &errs
 	if err := p.cmd.Start(); err != nil {
 		p.T.Fatal(err)
