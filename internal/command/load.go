@@ -22,6 +22,8 @@ type LoadCommand struct {
 	Only        []string      `help:"The operations to measure, with commas between. Without it: all."`
 	Overload    float64       `help:"At the end, let a crowd ask at so many times the rate that was sustained." placeholder:"TIMES"`
 	JSON        string        `help:"Write the report to this file as JSON, too." placeholder:"FILE" type:"path" name:"json"`
+	Sizes       bool          `help:"Say what each table and index takes on the disk. SQLite says so in a build without cgo alone."`
+	Plot        string        `help:"Only draw the reports in this folder, into SVG files beside them." placeholder:"DIR" type:"path"`
 	Empty       string        `help:"Only serve a handler that does nothing at this address." hidden:""`
 }
 
@@ -30,8 +32,11 @@ func (c *LoadCommand) Run(ctx context.Context, streams *Streams) error {
 	if c.Empty != "" {
 		return load.ServeEmpty(ctx, c.Empty)
 	}
+	if c.Plot != "" {
+		return load.Plot(c.Plot)
+	}
 	report, err := load.Run(ctx, load.Options{Stored: c.Stored, For: c.For, Concurrency: c.Concurrency, Database: secret.Text(c.Database),
-		Dir: c.Dir, Again: c.Again, Only: c.Only, Overload: c.Overload, Progress: streams.Err})
+		Dir: c.Dir, Again: c.Again, Only: c.Only, Overload: c.Overload, Sizes: c.Sizes, Progress: streams.Err})
 	if err != nil {
 		return err
 	}

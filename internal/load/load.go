@@ -16,6 +16,7 @@ import (
 	"keymaker/internal/demo/matrixclient"
 	"keymaker/internal/secret"
 	"keymaker/store"
+	"keymaker/store/fill"
 )
 
 // Options say what is measured.
@@ -42,6 +43,8 @@ type Options struct {
 	// Overload is at which multiple of the sustained rate a crowd asks at the
 	// end; 0 = none comes.
 	Overload float64
+	// Sizes measures the tables and indexes, too, which reads all of a SQLite file.
+	Sizes bool
 	// Progress is told what is being done.
 	Progress io.Writer
 }
@@ -148,6 +151,9 @@ func (r *run) close() error {
 // measure does what was asked for, one thing after the other.
 func (r *run) measure(ctx context.Context) (*Report, error) {
 	report := r.about()
+	if err := r.sizes(ctx, report); err != nil {
+		return nil, err
+	}
 	time.Sleep(idleAfter) // the work of the start is done
 	var err error
 	if report.IdleBytes, err = r.server.memory(resident); err != nil {
@@ -182,6 +188,19 @@ func (r *run) measure(ctx context.Context) (*Report, error) {
 		report.Overload, err = r.overload(ctx, r.Overload, sustained.Rate)
 	}
 	return report, err
+}
+
+// sizes measures what is stored, if it was asked for.
+func (r *run) sizes(ctx context.Context, report *Report) error {
+	if !r.Sizes {
+		return nil
+	}
+	d, err := fill.Open(ctx, r.Database)
+	if err != nil {
+		return err
+	}
+	report.Sizes, err = d.Sizes(ctx)
+	return errors.Join(err, d.Close())
 }
 
 // idleAfter is how long a server that has just started is left alone before its

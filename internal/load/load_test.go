@@ -81,13 +81,17 @@ func TestAgain(t *testing.T) {
 			o.Database = secret.Text(d.URL(t))
 		}
 		for _, again := range []bool{false, true} {
-			o.Again = again
+			o.Again, o.Sizes = again, again
 			report, err := load.Run(t.Context(), o)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if n := report.Failures(); n > 0 || report.Stored != 20 {
 				t.Errorf("%d failures with %d sessions: %+v", n, report.Stored, report.Operations)
+			}
+			var table strings.Builder
+			if err := report.Table(&table); err != nil || strings.Contains(table.String(), "access_tokens_pkey") != (again && d.Name == "postgres") {
+				t.Errorf("error %v, and what takes room: %s", err, table.String())
 			}
 			o.Stored = 1 // what was stored counts
 		}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"keymaker/store/fill"
 )
 
 // Measurement is what was seen of one operation or floor. Times are in
@@ -46,6 +48,8 @@ type Report struct {
 	Operations        []Measurement `json:"operations"`
 	// Overload is nil where no crowd came.
 	Overload *Overload `json:"overload,omitempty"`
+	// Sizes are nil where they were not asked for, or are not known.
+	Sizes []fill.Size `json:"sizes,omitempty"`
 }
 
 // measured puts what clients have seen in figures.
@@ -108,6 +112,7 @@ func (r *Report) Table(out io.Writer) error {
 	if r.Overload != nil {
 		r.Overload.text(&b)
 	}
+	r.sizesText(&b)
 	_, err := io.WriteString(out, b.String())
 	return err
 }
@@ -119,6 +124,20 @@ func failures(b *strings.Builder, of ...Measurement) {
 			fmt.Fprintf(b, "%s: %s\n", m.Name, m.FirstError)
 		}
 	}
+}
+
+// sizesText writes what a row of each table and index takes.
+func (r *Report) sizesText(b *strings.Builder) {
+	if len(r.Sizes) == 0 {
+		return
+	}
+	b.WriteString("\n")
+	table := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	_, _ = fmt.Fprintln(table, "rows\tMiB\tbytes/row\t  table or index\t")
+	for _, s := range r.Sizes {
+		_, _ = fmt.Fprintf(table, "%d\t%.1f\t%.0f\t  %s\t\n", s.Rows, mebibytes(s.Bytes), float64(s.Bytes)/float64(s.Rows), s.Name)
+	}
+	_ = table.Flush() // into memory
 }
 
 func (o *Overload) text(b *strings.Builder) {

@@ -179,6 +179,25 @@ func TestRowsAreLikeTheServers(t *testing.T) {
 	})
 }
 
+func TestSizes(t *testing.T) {
+	each(t, func(f *fixture) {
+		all, err := f.Sizes(f.ctx)
+		f.must(err)
+		if all == nil {
+			return // the SQLite of this build does not tell
+		}
+		found := map[string]fill.Size{}
+		for _, s := range all {
+			found[s.Name] = s
+		}
+		for _, name := range []string{"sessions", "access_tokens", "access_tokens_session_id", "devices"} {
+			if s := found[name]; s.Rows != sessions || s.Bytes < 4096 || !strings.HasPrefix(name, s.Table) {
+				f.t.Errorf("%s: %+v", name, s)
+			}
+		}
+	})
+}
+
 func TestADatabaseInUse(t *testing.T) {
 	each(t, func(f *fixture) {
 		if err := f.Unused(f.ctx); !errors.Is(err, fill.ErrInUse) {
