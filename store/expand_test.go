@@ -18,7 +18,7 @@ const firstChecked = 23
 // expanding are statements that a program of before does not notice.
 var expanding = []*regexp.Regexp{
 	regexp.MustCompile(`^CREATE TABLE `),
-	regexp.MustCompile(`^CREATE INDEX `),
+	regexp.MustCompile(`^CREATE INDEX IF NOT EXISTS `), // one may have made it beforehand, without a lock
 	regexp.MustCompile(`^ALTER TABLE \w+ SET \(`),
 }
 
@@ -26,7 +26,7 @@ var (
 	comments   = regexp.MustCompile(`(?m)^\s*--.*$`)
 	spaces     = regexp.MustCompile(`\s+`)
 	newColumn  = regexp.MustCompile(`^ALTER TABLE \w+ ADD COLUMN `)
-	newUnique  = regexp.MustCompile(`^CREATE UNIQUE INDEX \w+ ON (\w+)`)
+	newIndex   = regexp.MustCompile(`^CREATE (?:UNIQUE )?INDEX \w+ ON (\w+)`)
 	newTable   = regexp.MustCompile(`CREATE TABLE (\w+)`)
 	oldestView = regexp.MustCompile(`CREATE VIEW oldest_program AS SELECT CAST\((\d+) AS BIGINT\) AS version`)
 )
@@ -51,8 +51,8 @@ statements:
 		}
 		column := newColumn.MatchString(statement) && !strings.Contains(statement, "UNIQUE") &&
 			(!strings.Contains(statement, "NOT NULL") || strings.Contains(statement, " DEFAULT "))
-		unique := newUnique.FindStringSubmatch(statement)
-		if !column && (unique == nil || !made[unique[1]]) {
+		index := newIndex.FindStringSubmatch(statement)
+		if !column && (index == nil || !made[index[1]]) {
 			return statement
 		}
 	}
@@ -109,6 +109,8 @@ func TestWrongSteps(t *testing.T) {
 		wrong    bool
 	}{
 		{"a table", "CREATE TABLE a (b TEXT NOT NULL PRIMARY KEY);\nCREATE INDEX a_b ON a (b);\nCREATE UNIQUE INDEX a_c ON a (c) WHERE c IS NOT NULL;", false},
+		{"an index on a table that was there", "CREATE INDEX IF NOT EXISTS a ON users (email);", false},
+		{"an index that nobody can make beforehand", "CREATE INDEX a ON users (email);", true},
 		{"a column that may be empty", "ALTER TABLE users ADD COLUMN a BIGINT;", false},
 		{"a column with a default", "ALTER TABLE users ADD COLUMN a TEXT\n  NOT NULL DEFAULT '';", false},
 		{"an index less, which may be the one that makes rows unique", "DROP INDEX a;", true},
