@@ -106,9 +106,9 @@ func (c *chart) svg() []byte {
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img">`+"\n", chartWidth, chartHeight, chartWidth, chartHeight)
 	fmt.Fprintf(&b, "<title>%s</title>\n", html.EscapeString(c.title))
 	b.WriteString("<style>text{font:12px sans-serif;fill:#333}.grid{stroke:#ddd}@media(prefers-color-scheme:dark){text{fill:#ddd}.grid{stroke:#444}}</style>\n")
-	text(&b, left, top-18, "start", c.title)
+	text(&b, left, top-26, "start", c.title)
 	text(&b, left+plotWidth/2, chartHeight-10, "middle", c.x)
-	text(&b, left-8, top-4, "end", c.y)
+	text(&b, left-8, top-10, "end", c.y)
 	for _, t := range ticks(x.low, x.high) {
 		at := x.at(t)
 		fmt.Fprintf(&b, `<path class="grid" d="M%.1f %dV%d"/>`+"\n", at, top, top+plotHeight+tickLength)
