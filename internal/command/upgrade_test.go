@@ -30,7 +30,7 @@ func before(t *testing.T) string {
 	t.Helper()
 	git := func(args ...string) string {
 		t.Helper()
-		out, err := exec.CommandContext(t.Context(), "git", append([]string{"-C", "../.."}, args...)...).CombinedOutput()
+		out, err := exec.CommandContext(t.Context(), "git", append([]string{"-c", "safe.directory=*", "-C", "../.."}, args...)...).CombinedOutput()
 		if err != nil {
 			t.Fatalf("the program of the version before cannot be built without the history of the repository (git %s): %v: %s", strings.Join(args, " "), err, out)
 		}
