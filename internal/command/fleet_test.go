@@ -24,6 +24,9 @@ type fleet struct {
 	servers []*process
 }
 
+// cutOff is what the proxy answers with 502 to a request that has lost its server.
+const cutOff = "502 cut off"
+
 func startFleet(t *testing.T, database, more string) *fleet {
 	t.Helper()
 	f := &fleet{}
@@ -38,7 +41,7 @@ func startFleet(t *testing.T, database, more string) *fleet {
 		Transport: f.balancer,
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) {
 			f.cut.Add(1)
-			w.WriteHeader(http.StatusBadGateway)
+			http.Error(w, cutOff, http.StatusBadGateway)
 		},
 	}
 	front := httptest.NewServer(proxy)

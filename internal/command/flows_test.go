@@ -30,6 +30,9 @@ var flows = []flow{
 	{name: "a legacy login and its refresh", walk: func(e *harness.Env, user string) error {
 		tokens := e.LogInLegacy(user, "LEGACY")
 		a := e.Do(http.MethodPost, "/_matrix/client/v3/refresh", map[string]string{"Content-Type": "application/json"}, `{"refresh_token":"`+tokens.Refresh+`"}`)
+		if err := expect(a, http.StatusOK); err != nil {
+			return err
+		}
 		return expect(e.WhoAmI(a.Text("access_token")), http.StatusOK)
 	}},
 	{name: "a chain of refreshes, and a logout", walk: func(e *harness.Env, user string) error {
@@ -65,7 +68,13 @@ func deviceGrant(e *harness.Env, user string) error {
 	}
 	b := e.NewBrowser()
 	entry := b.Visit("/_tuwunel/oidc/device")
+	if entry.StatusCode != http.StatusOK {
+		return fmt.Errorf("the page for the code: status %d", entry.StatusCode)
+	}
 	page := b.Post(entry, "/_tuwunel/oidc/device", url.Values{"csrf_token": {entry.Input("csrf_token")}, "user_code": {began.Text("user_code")}})
+	if page.StatusCode != http.StatusOK {
+		return fmt.Errorf("the code: status %d", page.StatusCode)
+	}
 	if len(page.Links()) == 1 {
 		page = b.Follow(page, 0)
 	}
@@ -89,6 +98,9 @@ func rendezvous(e *harness.Env, _ string) error {
 	at, tag := began.Text("url"), began.Header.Get("ETag")
 	for i := range 4 {
 		read := e.Do(http.MethodGet, at, nil, "")
+		if err := expect(read, http.StatusOK); err != nil {
+			return err
+		}
 		if read.Header.Get("ETag") != tag {
 			return fmt.Errorf("round %d: ETag %q, want %q", i, read.Header.Get("ETag"), tag)
 		}

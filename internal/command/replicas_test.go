@@ -2,6 +2,7 @@ package command_test
 
 import (
 	"context"
+	"io"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,7 +23,7 @@ func (f *fleet) walk(ctx context.Context, t *testing.T) (wait func() (done, agai
 				switch failure := f.try(t, w, "alice"); {
 				case failure == "":
 					done.Add(1)
-				case f.cut.Load() > before && strings.Contains(failure, "502"):
+				case f.cut.Load() > before && strings.Contains(failure, "502"), strings.Contains(failure, io.ErrUnexpectedEOF.Error()):
 					again.Add(1)
 				default:
 					t.Errorf("%s: %s", w.name, failure)
