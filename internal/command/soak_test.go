@@ -58,6 +58,21 @@ func measure(t *testing.T, socket string) map[string]float64 {
 // does so within the time: what is kept longest is an ended session, for 30 days.
 const daysOfSoak = 3
 
+// loginsOfSoak is how many logins there are before that: as many each time, however
+// busy the machine is, so that as many rows are left.
+const loginsOfSoak = 20
+
+// logins waits for so many more.
+func (w *witnesses) logins(n int64) {
+	w.t.Helper()
+	want := w.codes.Load() + n
+	for deadline := time.Now().Add(2 * time.Minute); w.codes.Load() < want; time.Sleep(10 * time.Millisecond) {
+		if w.t.Failed() || time.Now().After(deadline) {
+			w.t.Fatalf("there are no more logins")
+		}
+	}
+}
+
 // growing are the tables that keep what they have: the audit log for ever.
 var growing = []string{"audit_events", "goose_db_version"}
 
@@ -83,7 +98,7 @@ func TestSoak(t *testing.T) {
 		w, wait := watch(t, p.Env, func(w *witnesses) { w.pause, w.moved = 20*time.Millisecond, true })
 		var found []map[string]float64
 		for begun, days := time.Now(), 0; time.Since(begun) < length; {
-			time.Sleep(3 * time.Second)
+			w.logins(loginsOfSoak)
 			w.held.Lock()
 			days += daysOfSoak
 			p.clock.move(t, time.Duration(days)*24*time.Hour)
