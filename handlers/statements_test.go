@@ -102,8 +102,12 @@ func TestStatements(t *testing.T) {
 		})
 		t.Run("B-43: a registration is one statement", func(t *testing.T) {
 			e := e.For(t)
-			if got := spent(e, func() { e.Register(harness.WebClient) }); got != (store.Counts{Statements: 1}) {
-				t.Errorf("it cost %+v", got)
+			want := store.Counts{Statements: 1}
+			if strings.HasPrefix(e.Database, "sqlite:") {
+				want.Transactions++ // it shares its commit with those that register meanwhile
+			}
+			if got := spent(e, func() { e.Register(harness.WebClient) }); got != want {
+				t.Errorf("it cost %+v, want %+v", got, want)
 			}
 		})
 	})
