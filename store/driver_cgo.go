@@ -19,12 +19,8 @@ const statementCache = 100
 // sqliteDSN puts the busy timeout first: switching to WAL can already meet a
 // lock.
 func sqliteDSN(path string, readOnly bool) string {
-	cache := writerCache
-	if readOnly {
-		cache = readerCache
-	}
 	dsn := fmt.Sprintf("file:%s?_busy_timeout=%d&_journal_mode=WAL&_synchronous=FULL&_foreign_keys=on&_cache_size=%d&_stmt_cache_size=%d",
-		(&url.URL{Path: path}).EscapedPath(), busyTimeout, cache, statementCache)
+		(&url.URL{Path: path}).EscapedPath(), busyTimeout, cacheSize(readOnly), statementCache)
 	if readOnly {
 		return dsn + "&_query_only=true"
 	}

@@ -16,12 +16,8 @@ const SQLiteDriver = "sqlite"
 // sqliteDSN puts the busy timeout first: switching to WAL can already meet a
 // lock.
 func sqliteDSN(path string, readOnly bool) string {
-	cache := writerCache
-	if readOnly {
-		cache = readerCache
-	}
 	dsn := fmt.Sprintf("file:%s?_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=cache_size(%d)",
-		(&url.URL{Path: path}).EscapedPath(), busyTimeout, cache)
+		(&url.URL{Path: path}).EscapedPath(), busyTimeout, cacheSize(readOnly))
 	if readOnly {
 		return dsn + "&_pragma=query_only(1)"
 	}

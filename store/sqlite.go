@@ -31,6 +31,14 @@ const (
 	walPause    = 10 * time.Millisecond
 )
 
+// cacheSize is what a connection keeps.
+func cacheSize(readOnly bool) int {
+	if readOnly {
+		return readerCache
+	}
+	return writerCache
+}
+
 // SQLitePath is the file of a database that is SQLite: sqlite:PATH.
 func SQLitePath(url secret.Text) (path string, ok bool) {
 	return strings.CutPrefix(url.Reveal(), "sqlite:")

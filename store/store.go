@@ -182,15 +182,7 @@ func (s *Store) countStatements(db *gorm.DB) error {
 			s.statements.Add(1)
 		}
 	}
-	c := db.Callback()
-	return errors.Join(
-		c.Create().Before("gorm:create").Register("keymaker:count", count),
-		c.Query().Before("gorm:query").Register("keymaker:count", count),
-		c.Update().Before("gorm:update").Register("keymaker:count", count),
-		c.Delete().Before("gorm:delete").Register("keymaker:count", count),
-		c.Row().Before("gorm:row").Register("keymaker:count", count),
-		c.Raw().Before("gorm:raw").Register("keymaker:count", count),
-	)
+	return onStatements(db, "count", always(count), nil)
 }
 
 // now is the current time as it is stored.

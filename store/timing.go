@@ -1,7 +1,6 @@
 package store
 
 import (
-	"errors"
 	"time"
 
 	"gorm.io/gorm"
@@ -13,6 +12,9 @@ const (
 	operationWrite       = "write"
 	operationTransaction = "transaction"
 )
+
+// timed are the operations of GORM's kinds of statements.
+var timed = map[string]string{"create": operationWrite, "query": operationRead, "update": operationWrite, "delete": operationWrite, "row": operationRead, "raw": operationWrite}
 
 // beganKey is where a statement keeps when it began.
 const beganKey = "keymaker:began"
@@ -43,13 +45,5 @@ func (s *Store) timeStatements(db *gorm.DB) error {
 			}
 		}
 	}
-	c := db.Callback()
-	return errors.Join(
-		c.Create().Before("gorm:create").Register("keymaker:begin", before), c.Create().After("gorm:create").Register("keymaker:end", after(operationWrite)),
-		c.Query().Before("gorm:query").Register("keymaker:begin", before), c.Query().After("gorm:query").Register("keymaker:end", after(operationRead)),
-		c.Update().Before("gorm:update").Register("keymaker:begin", before), c.Update().After("gorm:update").Register("keymaker:end", after(operationWrite)),
-		c.Delete().Before("gorm:delete").Register("keymaker:begin", before), c.Delete().After("gorm:delete").Register("keymaker:end", after(operationWrite)),
-		c.Row().Before("gorm:row").Register("keymaker:begin", before), c.Row().After("gorm:row").Register("keymaker:end", after(operationRead)),
-		c.Raw().Before("gorm:raw").Register("keymaker:begin", before), c.Raw().After("gorm:raw").Register("keymaker:end", after(operationWrite)),
-	)
+	return onStatements(db, "time", always(before), func(kind string) func(*gorm.DB) { return after(timed[kind]) })
 }

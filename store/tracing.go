@@ -10,6 +10,9 @@ import (
 	"keymaker/internal/tracing"
 )
 
+// traced is what GORM's kinds of statements are called in a trace.
+var traced = map[string]string{"create": "insert", "query": "select", "update": "update", "delete": "delete", "row": "select", "raw": "execute"}
+
 // spanSetting is where a statement keeps its span.
 const spanSetting = "keymaker:span"
 
@@ -43,15 +46,7 @@ func (s *Store) traceStatements(db *gorm.DB) error {
 			span.End(err)
 		}
 	}
-	c := db.Callback()
-	return errors.Join(
-		c.Create().Before("gorm:create").Register("keymaker:trace", before("insert")), c.Create().After("gorm:create").Register("keymaker:traced", after),
-		c.Query().Before("gorm:query").Register("keymaker:trace", before("select")), c.Query().After("gorm:query").Register("keymaker:traced", after),
-		c.Update().Before("gorm:update").Register("keymaker:trace", before("update")), c.Update().After("gorm:update").Register("keymaker:traced", after),
-		c.Delete().Before("gorm:delete").Register("keymaker:trace", before("delete")), c.Delete().After("gorm:delete").Register("keymaker:traced", after),
-		c.Row().Before("gorm:row").Register("keymaker:trace", before("select")), c.Row().After("gorm:row").Register("keymaker:traced", after),
-		c.Raw().Before("gorm:raw").Register("keymaker:trace", before("execute")), c.Raw().After("gorm:raw").Register("keymaker:traced", after),
-	)
+	return onStatements(db, "trace", func(kind string) func(*gorm.DB) { return before(traced[kind]) }, always(after))
 }
 
 // system says which database it is.

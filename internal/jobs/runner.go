@@ -231,8 +231,8 @@ func (r *Runner) observe(j store.Job, failed error) {
 // attempt calls the handler. What panics has failed.
 func (r *Runner) attempt(ctx context.Context, j store.Job) (err error) {
 	ctx, span := r.Tracer.Begin(ctx, "job "+j.Kind, attribute.Int("keymaker.job.attempt", j.Attempts))
+	defer func() { span.End(err) }()
 	defer func() {
-		defer func() { span.End(err) }()
 		if p := recover(); p != nil {
 			r.Logger.ErrorContext(ctx, "panic", "job", j.ID, telemetry.Panic(p))
 			err = errors.New("the server failed while it did the job")

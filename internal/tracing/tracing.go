@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -127,15 +128,8 @@ func (t *Tracer) Close(ctx context.Context) error {
 }
 
 func same(a, b Config) bool {
-	if len(a.Headers) != len(b.Headers) {
-		return false
-	}
-	for name, value := range a.Headers {
-		if other, ok := b.Headers[name]; !ok || other != value {
-			return false
-		}
-	}
-	return a.Endpoint == b.Endpoint && a.OneIn == b.OneIn && a.AcceptParent == b.AcceptParent && slices.Equal(a.PropagateTo, b.PropagateTo)
+	return a.Endpoint == b.Endpoint && a.OneIn == b.OneIn && a.AcceptParent == b.AcceptParent &&
+		maps.Equal(a.Headers, b.Headers) && slices.Equal(a.PropagateTo, b.PropagateTo)
 }
 
 func (t *Tracer) open(ctx context.Context, c Config) (*tracing, error) {
