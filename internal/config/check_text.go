@@ -207,13 +207,7 @@ func checkClaim(s string) error {
 }
 
 // checkManaged is the rule of managed_claims.
-func checkManaged(s string) error {
-	known := []string{ManagedName, ManagedEmail, ManagedPicture}
-	if slices.Contains(known, s) {
-		return nil
-	}
-	return refusal{fmt.Sprintf("%s is not one of %s", quote(s), strings.Join(known, ", ")), nearest(s, known)}
-}
+var checkManaged = among(ManagedName, ManagedEmail, ManagedPicture)
 
 // checkAdminClaim is the rule of admin_claim: a pointer has no escapes but its
 // own (RFC 6901 §3).

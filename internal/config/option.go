@@ -112,12 +112,17 @@ func free(field func(*draft) *string) rule {
 
 // oneOf is a string out of a few.
 func oneOf(field func(*draft) *string, values ...string) rule {
-	return text(field, func(v string) error {
+	return text(field, among(values...))
+}
+
+// among is the rule of what is one of a few.
+func among(values ...string) func(string) error {
+	return func(v string) error {
 		if slices.Contains(values, v) {
 			return nil
 		}
 		return refusal{fmt.Sprintf("%s is not one of %s", quote(v), strings.Join(values, ", ")), nearest(v, values)}
-	})
+	}
 }
 
 // number is a whole number from low to high.

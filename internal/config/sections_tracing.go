@@ -46,7 +46,7 @@ var tracingOptions = []option{
 	},
 	{
 		key: "propagate_to", fallback: []string{tracing.Homeserver},
-		takes: texts(func(d *draft) *[]string { return &d.config.Tracing.PropagateTo }, checkPropagation),
+		takes: texts(func(d *draft) *[]string { return &d.config.Tracing.PropagateTo }, among(tracing.Homeserver, tracing.IdentityProviders)),
 		doc:   "Who is told in a traceparent header to which trace a request of this server belongs: homeserver, identity_providers. [] is nobody.",
 	},
 }
@@ -94,14 +94,4 @@ func readHeaders(d *draft, t secret.Text) error {
 	}
 	d.config.Tracing.Headers = headers
 	return nil
-}
-
-func checkPropagation(s string) error {
-	known := []string{tracing.Homeserver, tracing.IdentityProviders}
-	for _, k := range known {
-		if s == k {
-			return nil
-		}
-	}
-	return refusal{quote(s) + " is not one of " + strings.Join(known, ", "), nearest(s, known)}
 }
