@@ -43,11 +43,14 @@ func newAdmissions() *admissions {
 	return &admissions{sessions: admission.New(sessionPlaces, maxQueued, queueTime), others: admission.New(otherPlaces, maxQueued, queueTime)}
 }
 
-// enter waits for a place, and returns what gives it back. The error is errBusy;
-// now and then the log says how many got it.
-func (s *Server) enter(ctx context.Context, in *admission.Places) (leave func(), err error) {
+// enter waits for a place, and returns what gives it back, and the context for
+// the work there. The error is errBusy; now and then the log says how many got it.
+func (s *Server) enter(ctx context.Context, in *admission.Places) (working context.Context, leave func(), err error) {
 	if leave, err = in.Enter(ctx); err == nil {
-		return leave, nil
+		if in == s.admission.sessions {
+			ctx = store.Urgent(ctx)
+		}
+		return ctx, leave, nil
 	}
 	s.admission.shed.Add(1)
 	s.Metrics.Limited("busy")
@@ -55,7 +58,7 @@ func (s *Server) enter(ctx context.Context, in *admission.Places) (leave func(),
 	if now-last > shedInterval.Milliseconds() && s.admission.said.CompareAndSwap(last, now) {
 		s.Logger.WarnContext(ctx, "more is asked than can be answered: requests are turned away", "requests", s.admission.shed.Swap(0))
 	}
-	return nil, errBusy
+	return nil, nil, errBusy
 }
 
 // sessionPaths keep a session going, or end it. A refresh is the token endpoint's,
@@ -65,11 +68,11 @@ var sessionPaths = map[string]bool{
 	client + "/refresh": true, client + "/logout": true, client + "/logout/all": true, client + "/account/whoami": true,
 }
 
-// placeless are the paths that need no place: what waits for nothing, what tells
-// how the server is, and where files are sent, which have a limit of their own.
+// placeless are the paths that need no place, beside those of fromMemory: what
+// tells how the server is, what finds its place itself, and where files are sent,
+// which have a limit of their own.
 var placeless = map[string]bool{
 	"/livez": true, "/readyz": true, tokenRoute: true, uploadRoute: true, accountPicturePath: true,
-	discoveryPath: true, serverMetadataPath: true, oidc + "/jwks": true, wellKnownClientPath: true,
 }
 
 // fromMemory are the paths of documents that are the same for everybody: nothing
@@ -78,7 +81,7 @@ var fromMemory = map[string]bool{discoveryPath: true, serverMetadataPath: true, 
 
 // admitted puts a handler of a route behind a place to work.
 func (s *Server) admitted(r route, next http.HandlerFunc) http.HandlerFunc {
-	if r.kind == asset || placeless[r.path] {
+	if r.kind == asset || placeless[r.path] || fromMemory[r.path] {
 		return next
 	}
 	in := s.admission.others
@@ -90,16 +93,13 @@ func (s *Server) admitted(r route, next http.HandlerFunc) http.HandlerFunc {
 			s.refused(w, req, r.kind, err)
 			return
 		}
-		leave, err := s.enter(req.Context(), in)
+		ctx, leave, err := s.enter(req.Context(), in)
 		if err != nil {
 			s.refused(w, req, r.kind, err)
 			return
 		}
 		defer leave()
-		if in == s.admission.sessions {
-			req = req.WithContext(store.Urgent(req.Context()))
-		}
-		next(w, req)
+		next(w, req.WithContext(ctx))
 	}
 }
 

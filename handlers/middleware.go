@@ -80,14 +80,12 @@ func (s *Server) identify(next http.Handler) http.Handler {
 			p.Context = ctx
 			defer func() { span.Answered(p.method, p.path, p.answer.status) }()
 		}
-		if !s.Logger.Enabled(p, slog.LevelDebug) {
-			next.ServeHTTP(&p.answer, r.WithContext(p))
-			p.route.Answered(p.answer.status)
-			return
-		}
 		start := time.Now() //nolint:forbidigo // a duration, not a point in time
 		next.ServeHTTP(&p.answer, r.WithContext(p))
 		p.route.Answered(p.answer.status)
+		if !s.Logger.Enabled(p, slog.LevelDebug) {
+			return
+		}
 		s.Logger.LogAttrs(p, slog.LevelDebug, "request", slog.String("request", p.id), slog.String("method", p.method),
 			slog.String("path", p.logged()), slog.Int("status", p.answer.status), slog.Duration("took", time.Since(start)))
 	})

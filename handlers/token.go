@@ -6,7 +6,6 @@ import (
 
 	"keymaker/provider"
 	"keymaker/provider/registration"
-	"keymaker/store"
 )
 
 // token is the token endpoint (RFC 6749 §3.2). What it answers a refresh with
@@ -31,11 +30,11 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request) (*provider.Tok
 		return nil, err
 	}
 	// Only a refresh is sure to wait for nothing but the database.
-	in, ctx := s.admission.others, r.Context()
+	in := s.admission.others
 	if r.PostForm.Get("grant_type") == registration.RefreshToken {
-		in, ctx = s.admission.sessions, store.Urgent(ctx)
+		in = s.admission.sessions
 	}
-	leave, err := s.enter(ctx, in)
+	ctx, leave, err := s.enter(r.Context(), in)
 	if err != nil {
 		return nil, err
 	}
