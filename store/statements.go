@@ -7,8 +7,8 @@ import (
 )
 
 // onStatements has before and after called around every statement, under a name of
-// their own; after may be nil. They are made for each of GORM's kinds of statements: create, query,
-// update, delete, row and raw.
+// their own; after may be nil. They are made for each of GORM's kinds of
+// statements: create, query, update, delete, row and raw.
 func onStatements(db *gorm.DB, name string, before, after func(kind string) func(*gorm.DB)) error {
 	c := db.Callback()
 	kinds := []string{"create", "query", "update", "delete", "row", "raw"}
