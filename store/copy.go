@@ -11,6 +11,8 @@ import (
 	"os"
 	"strings"
 
+	"gorm.io/gorm"
+
 	"keymaker/internal/secret"
 )
 
@@ -74,7 +76,8 @@ func Copy(ctx context.Context, o CopyOptions) (done []CopiedTable, err error) {
 	if done, err = c.compare(ctx); err != nil {
 		return nil, err
 	}
-	if _, err := c.to.conn.ExecContext(ctx, "DROP TABLE "+copyTable); err != nil {
+	err = c.inTarget(ctx, func(tx *sql.Tx) error { return execute(ctx, tx, "DROP TABLE "+copyTable) })
+	if err != nil {
 		return nil, fmt.Errorf("end the copy: %w", err)
 	}
 	return done, nil
@@ -157,11 +160,11 @@ func (c *copying) begin(ctx context.Context, again bool) error {
 		return err
 	}
 	c.source = hex.EncodeToString(sum[:])
-	begun, err := c.to.halfCopied(ctx)
-	if err != nil {
-		return err
-	}
 	return c.inTarget(ctx, func(tx *sql.Tx) error {
+		begun, err := c.to.halfCopied(ctx, tx)
+		if err != nil {
+			return err
+		}
 		if begun {
 			if err := c.ours(ctx, tx); err != nil || !again {
 				return err
@@ -274,10 +277,21 @@ func (c *copying) batch(ctx context.Context, t *copiedTable, rows [][]any, last 
 	})
 }
 
+// turnOfCopies is the row of PostgreSQL that every transaction of a copy locks. A
+// copy that was killed may leave one there that has yet to end: the next copy
+// waits for it, and then sees what it did. A SQLite file is locked as a whole.
+const turnOfCopies = "SELECT id FROM goose_db_version ORDER BY id LIMIT 1 FOR UPDATE"
+
+// inTarget does it in one transaction, after those of an earlier copy.
 func (c *copying) inTarget(ctx context.Context, do func(tx *sql.Tx) error) error {
 	tx, err := c.to.conn.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin a transaction: %w", err)
+	}
+	if c.to.postgres {
+		if err := execute(ctx, tx, turnOfCopies); err != nil {
+			return errors.Join(fmt.Errorf("wait for an earlier copy: %w", err), tx.Rollback())
+		}
 	}
 	if err := do(tx); err != nil {
 		return errors.Join(err, tx.Rollback())
@@ -313,19 +327,19 @@ func (c *copying) compare(ctx context.Context) ([]CopiedTable, error) {
 }
 
 // halfCopied tells whether a copy into the database has begun and not ended.
-func (s *Store) halfCopied(ctx context.Context) (bool, error) {
+func (s *Store) halfCopied(ctx context.Context, in gorm.ConnPool) (bool, error) {
 	query := "SELECT count(*) FROM sqlite_master WHERE name = ?"
 	if s.postgres {
-		query = "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = ?"
+		query = "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = $1"
 	}
 	var found int
-	err := s.writer.WithContext(ctx).Raw(query, copyTable).Scan(&found).Error
+	err := in.QueryRowContext(ctx, query, copyTable).Scan(&found)
 	return found > 0, fault("look for a copy", err)
 }
 
 // complete returns ErrHalfCopied for a database that is only partly there.
 func (s *Store) complete(ctx context.Context) error {
-	half, err := s.halfCopied(ctx)
+	half, err := s.halfCopied(ctx, s.writer.ConnPool)
 	if err == nil && half {
 		err = ErrHalfCopied
 	}

@@ -242,6 +242,62 @@ func TestCopyGoesOnWhereItWasStopped(t *testing.T) {
 	}
 }
 
+// A copy that was killed leaves PostgreSQL with what it had sent: the next one
+// looks only when that is done.
+func TestCopyWaitsForWhatAKilledOneLeft(t *testing.T) {
+	const rows = 2
+	for _, one := range []struct {
+		name string
+		sent string // by the copy that was killed
+		want error
+	}{
+		{"the end of the copy", "DROP TABLE " + store.CopyTable, store.ErrNotEmpty},
+		{"nothing more", "SELECT 1", nil},
+	} {
+		t.Run(one.name, func(t *testing.T) {
+			c := toCopy(t, rows)
+			c.stopAfterOne(t)
+			conn, err := sql.Open("pgx", c.postgres.Reveal())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = conn.Close() }()
+			left, err := conn.BeginTx(t.Context(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, statement := range []string{store.TurnOfCopies, one.sent} {
+				if _, err := left.ExecContext(t.Context(), statement); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var pid int
+			if err := left.QueryRowContext(t.Context(), "SELECT pg_backend_pid()").Scan(&pid); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() {
+				_, err := store.Copy(t.Context(), c.CopyOptions)
+				ended <- err
+			}()
+			for waiting := false; !waiting; {
+				if len(ended) > 0 {
+					t.Fatalf("it did not wait: error %v", <-ended)
+				}
+				if err := conn.QueryRowContext(t.Context(), "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid)))", pid).Scan(&waiting); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := left.Commit(); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-ended; !errors.Is(err, one.want) {
+				t.Errorf("error %v, want %v", err, one.want)
+			}
+		})
+	}
+}
+
 // stopAfterOne copies until the first batch is written.
 func (c *copied) stopAfterOne(t *testing.T) {
 	t.Helper()

@@ -49,6 +49,12 @@ func (s *Store) Batches(most int, longest time.Duration) {
 	s.turns.most, s.turns.longest = most, longest
 }
 
+// What tests of a copy do in place of one that was killed.
+const (
+	TurnOfCopies = turnOfCopies
+	CopyTable    = copyTable
+)
+
 // AtLength is the context of what writes many rows in the background.
 var AtLength = atLength
 

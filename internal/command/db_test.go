@@ -2,6 +2,7 @@ package command_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"net/http"
 	"os"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"keymaker/store"
 	"keymaker/store/storetest"
@@ -49,6 +52,7 @@ func TestAServerMovesToPostgreSQLAndBack(t *testing.T) {
 			break
 		}
 		killed++
+		untilAlone(t, there)
 		if copied(t, there) {
 			break // it was killed when all was done
 		}
@@ -99,6 +103,21 @@ func copyAndKill(t *testing.T, from, to string, after time.Duration) bool {
 		t.Fatalf("the copy: %v: %s", err, said.String())
 	}
 	return err == nil
+}
+
+// untilAlone waits until PostgreSQL has done what a killed copy had sent to it.
+func untilAlone(t *testing.T, address string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+	for others := 1; others > 0; {
+		if err := conn.QueryRow(t.Context(), "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'").Scan(&others); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // copied tells whether a database is a whole copy, in which alice is.
