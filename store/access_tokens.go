@@ -1,11 +1,9 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"time"
 
-	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 )
 
@@ -78,7 +76,7 @@ func (r *accessTokenWithSession) columns() []any {
 // answer. It is one statement, and ErrNotFound when there is no such token.
 func (s *Store) AccessToken(ctx context.Context, hash []byte) (*Session, error) {
 	var row accessTokenWithSession
-	if err := scanOne(s.readByKey(ctx).Raw(sessionByHash, hash), row.columns()...); err != nil {
+	if err := s.readOne(ctx, s.sessionByHash, []any{hash}, row.columns()); err != nil {
 		return nil, fault("read an access token", err)
 	}
 	session := s.session(&row.session, row.account)
@@ -96,21 +94,4 @@ func (s *Store) AccessToken(ctx context.Context, hash []byte) (*Session, error) 
 		session.use.seen = *row.lastSeen
 	}
 	return session, nil
-}
-
-// scanOne reads the columns of the one row of a query, or returns
-// gorm.ErrRecordNotFound.
-func scanOne(query *gorm.DB, columns ...any) error {
-	rows, err := query.Rows()
-	if err != nil {
-		return err
-	}
-	defer func() { _ = rows.Close() }()
-	if !rows.Next() {
-		return cmp.Or(rows.Err(), gorm.ErrRecordNotFound)
-	}
-	if err := rows.Scan(columns...); err != nil {
-		return err
-	}
-	return rows.Close()
 }

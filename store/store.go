@@ -57,21 +57,23 @@ type Options struct {
 type Store struct {
 	reader, writer *gorm.DB
 	turns          *writer // below the GORM that writes to SQLite; nil on PostgreSQL
-	closers        []func() error
-	serverName     string
-	clock          clock.Clock
-	sealer         *secret.Sealer
-	log            *slog.Logger
-	postgres       bool
-	statements     atomic.Int64
-	transactions   atomic.Int64
-	observe        func(operation string, took time.Duration)
-	tracer         *tracing.Tracer
-	events         atomic.Uint32
-	usage          usage
-	jobs           chan struct{}
-	prompt         func(ctx context.Context, lanes []string) // see Prompt
-	outbox         bool
+	// sessionByHash is the statement of that name as the database wants it.
+	sessionByHash string
+	closers       []func() error
+	serverName    string
+	clock         clock.Clock
+	sealer        *secret.Sealer
+	log           *slog.Logger
+	postgres      bool
+	statements    atomic.Int64
+	transactions  atomic.Int64
+	observe       func(operation string, took time.Duration)
+	tracer        *tracing.Tracer
+	events        atomic.Uint32
+	usage         usage
+	jobs          chan struct{}
+	prompt        func(ctx context.Context, lanes []string) // see Prompt
+	outbox        bool
 	// Follow changes them.
 	noPictures, notices atomic.Bool
 	// configured are the clients of the configuration file, by id.
@@ -100,6 +102,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		err = s.migrate(ctx)
 	}
 	if err == nil {
+		s.sessionByHash = fixed(s.reader, sessionByHash, 1)
 		err = s.complete(ctx)
 	}
 	if err == nil && o.Exclusive && !s.postgres {
@@ -173,16 +176,7 @@ func (s *Store) use(dialector gorm.Dialector, prepare bool) (*gorm.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	return db, errors.Join(s.countStatements(db), s.timeStatements(db), s.traceStatements(db))
-}
-
-func (s *Store) countStatements(db *gorm.DB) error {
-	count := func(db *gorm.DB) {
-		if !db.DryRun { // which renders a statement inside of another
-			s.statements.Add(1)
-		}
-	}
-	return onStatements(db, "count", always(count), nil)
+	return db, s.noteStatements(db)
 }
 
 // now is the current time as it is stored.
@@ -196,14 +190,17 @@ func (s *Store) read(ctx context.Context) *gorm.DB {
 	return s.reader.WithContext(ctx)
 }
 
-// readByKey is read for a statement that finds its rows by key. On SQLite it is
-// over before anybody could call it off, and database/sql and the driver would
-// each have somebody wait for that.
-func (s *Store) readByKey(ctx context.Context) *gorm.DB {
+// readByKey is read for a statement that finds its rows by key.
+func (s *Store) readByKey(ctx context.Context) *gorm.DB { return s.read(s.toTheEnd(ctx)) }
+
+// toTheEnd is ctx for a statement that finds its rows by key. On SQLite it is over
+// before anybody could call it off, and database/sql and the driver would each have
+// somebody wait for that.
+func (s *Store) toTheEnd(ctx context.Context) context.Context {
 	if !s.postgres && ctx.Err() == nil {
-		ctx = context.WithoutCancel(ctx)
+		return context.WithoutCancel(ctx)
 	}
-	return s.read(ctx)
+	return ctx
 }
 
 // write is the transaction in ctx or else the writers' pool.
