@@ -19,7 +19,7 @@ type Device struct {
 	UpstreamIssuer  string
 	UpstreamSubject string
 	CreatedAt       time.Time
-	LastSeenAt      time.Time // exact to two minutes
+	LastSeenAt      time.Time // exact to SeenResolution
 	LastAddress     string    // from where it was seen last; "" where it is not known
 }
 

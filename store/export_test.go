@@ -18,9 +18,8 @@ var RotationOf = (*sessionRow).rotation
 
 // Busy are the sizes that tests go beyond.
 const (
-	SweepBatch     = sweepBatch
-	SeenResolution = seenResolution
-	UsesAtOnce     = usesAtOnce
+	SweepBatch = sweepBatch
+	UsesAtOnce = usesAtOnce
 
 	MaxRendezvous        = maxRendezvous
 	MaxNetworkRendezvous = maxNetworkRendezvous

@@ -19,7 +19,7 @@ type LiveSession struct {
 	// RefreshedAt is the last rotation of the refresh token; without one, the
 	// start.
 	RefreshedAt time.Time
-	// LastSeenAt is exact to two minutes; zero for a session without a device.
+	// LastSeenAt is exact to SeenResolution; zero for a session without a device.
 	LastSeenAt time.Time
 	// Address is the IP address of the last start or rotation, DeviceAddress
 	// that of LastSeenAt; "" where it is not known.

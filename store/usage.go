@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// seenResolution is how exactly the last use of a device is known. Synapse
-// asks about a token at most every two minutes.
-const seenResolution = 2 * time.Minute
+// SeenResolution is how exactly the last use of a device is known (conformance
+// F-07). Synapse asks about a token at most every two minutes, so one use in five
+// is written.
+const SeenResolution = 10 * time.Minute
 
 // use is what a request with an access token leaves behind.
 type use struct {
@@ -34,7 +35,7 @@ type usage struct {
 func (s *Store) MarkUsed(session *Session) {
 	u := session.use
 	u.at = s.now()
-	if u.session == "" || (!u.first && u.at-u.seen < seenResolution.Milliseconds()) {
+	if u.session == "" || (!u.first && u.at-u.seen < SeenResolution.Milliseconds()) {
 		return
 	}
 	s.usage.mu.Lock()

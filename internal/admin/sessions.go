@@ -104,7 +104,7 @@ type SessionDetails struct {
 	Issuer     string    `json:"issuer"`
 	Subject    string    `json:"subject"`
 	SignedInAt time.Time `json:"signed_in_at"`
-	// LastUsedAt is exact to two minutes; LastAddress is "" where it is not
+	// LastUsedAt is exact to ten minutes; LastAddress is "" where it is not
 	// known.
 	LastUsedAt  time.Time `json:"last_used_at"`
 	LastAddress string    `json:"last_address,omitempty"`

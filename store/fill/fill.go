@@ -14,6 +14,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"keymaker/internal/secret"
+	"keymaker/store"
 )
 
 // Sizes of what is written at once, in rows.
@@ -22,6 +23,16 @@ const (
 	rowsPerTransaction = 50_000
 	devicesPerUser     = 2
 )
+
+// askedEvery is how often a homeserver asks about the token of a device in use.
+const askedEvery = 2 * time.Minute
+
+// seenAgo is how long ago a device was seen, by its number, where all are in use:
+// one is asked about once more after SeenResolution, and written then.
+func seenAgo(i int) time.Duration {
+	const apart = 7919 * time.Millisecond // a prime, so that neighbours differ
+	return time.Duration(i) * apart % (store.SeenResolution + askedEvery)
+}
 
 // firstGeneration is that of a session which has not been refreshed.
 const firstGeneration = 1
@@ -57,8 +68,9 @@ type table struct {
 	row     func(i int) []any
 }
 
-// AddSessions adds users, devices, sessions and access tokens. The sessions are
-// older than an hour and their tokens live for another day: nothing is swept.
+// AddSessions adds users, devices, sessions and access tokens, all of them in use.
+// The sessions are older than an hour and their tokens live for another day:
+// nothing is swept.
 func (d *Database) AddSessions(ctx context.Context, s Sessions) error {
 	if err := d.exec(ctx, "PRAGMA synchronous = OFF", "PRAGMA cache_size = -400000"); err != nil {
 		return err
@@ -80,7 +92,7 @@ func (d *Database) AddSessions(ctx context.Context, s Sessions) error {
 			func(i int) []any { return []any{Localpart(i * devicesPerUser), "User of the load program", "", at} }},
 		{"devices", slices.Concat([]string{"localpart", "device_id", "display_name", "client_id", "created_at", "last_seen_at"}, upstreamColumns), s.Count,
 			func(i int) []any {
-				return append([]any{Localpart(i), device(i), "Device", s.ClientID, at, at}, upstream(Localpart(i))...)
+				return append([]any{Localpart(i), device(i), "Device", s.ClientID, at, s.Now.Add(-seenAgo(i)).UnixMilli()}, upstream(Localpart(i))...)
 			}},
 		{"sessions", slices.Concat([]string{"id", "kind", "localpart", "device_id", "client_id", "scope", "auth_time", "created_at", "generation",
 			"generation_used_at", "refresh_hash", "successor_seed", "rotated_at"}, upstreamColumns), s.Count,
