@@ -30,7 +30,7 @@ func BackUp(ctx context.Context, from, to string) error {
 	if err := createPrivate(to); err != nil {
 		return err
 	}
-	conn, err := sql.Open(SQLiteDriver, sqliteDSN(from, false))
+	conn, err := sql.Open(SQLiteDriver, sqliteDSN(from, writing))
 	if err != nil {
 		return fmt.Errorf("open %s: %w", from, err)
 	}

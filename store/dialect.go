@@ -5,15 +5,21 @@ import (
 	"io/fs"
 )
 
-// postgresOnly begins a line of a migration that is PostgreSQL's alone: it is a
-// comment for SQLite.
-const postgresOnly = "--postgres "
+// What begins a line of a migration that is one database's alone: it is a comment
+// for the other.
+const (
+	postgresOnly = "--postgres "
+	sqliteOnly   = "--sqlite "
+)
 
-// forPostgres shows PostgreSQL the lines of the migrations that are its alone.
-type forPostgres struct{ fs.FS }
+// forDialect shows a database the lines of the migrations that are its alone.
+type forDialect struct {
+	fs.FS
+	only string // postgresOnly or sqliteOnly
+}
 
 // Open implements fs.FS.
-func (f forPostgres) Open(name string) (fs.File, error) {
+func (f forDialect) Open(name string) (fs.File, error) {
 	file, err := f.FS.Open(name)
 	if err != nil {
 		return nil, err
@@ -27,7 +33,7 @@ func (f forPostgres) Open(name string) (fs.File, error) {
 	if _, err := text.ReadFrom(file); err != nil {
 		return nil, err
 	}
-	shown := bytes.ReplaceAll(text.Bytes(), []byte("\n"+postgresOnly), []byte("\n"))
+	shown := bytes.ReplaceAll(text.Bytes(), []byte("\n"+f.only), []byte("\n"))
 	return memory{bytes.NewReader(shown), info}, nil
 }
 

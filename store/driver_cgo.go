@@ -18,10 +18,10 @@ const statementCache = 100
 
 // sqliteDSN puts the busy timeout first: switching to WAL can already meet a
 // lock.
-func sqliteDSN(path string, readOnly bool) string {
-	dsn := fmt.Sprintf("file:%s?_busy_timeout=%d&_journal_mode=WAL&_synchronous=FULL&_foreign_keys=on&_cache_size=%d&_stmt_cache_size=%d",
-		(&url.URL{Path: path}).EscapedPath(), busyTimeout, cacheSize(readOnly), statementCache)
-	if readOnly {
+func sqliteDSN(path string, p purpose) string {
+	dsn := fmt.Sprintf("file:%s?_busy_timeout=%d&_journal_mode=WAL&_synchronous=FULL&_foreign_keys=%t&_cache_size=%d&_stmt_cache_size=%d",
+		(&url.URL{Path: path}).EscapedPath(), busyTimeout, p != migrating, p.cacheSize(), statementCache)
+	if p == reading {
 		return dsn + "&_query_only=true"
 	}
 	return dsn + "&_txlock=immediate"

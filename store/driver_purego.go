@@ -15,10 +15,10 @@ const SQLiteDriver = "sqlite"
 
 // sqliteDSN puts the busy timeout first: switching to WAL can already meet a
 // lock.
-func sqliteDSN(path string, readOnly bool) string {
-	dsn := fmt.Sprintf("file:%s?_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=cache_size(%d)",
-		(&url.URL{Path: path}).EscapedPath(), busyTimeout, cacheSize(readOnly))
-	if readOnly {
+func sqliteDSN(path string, p purpose) string {
+	dsn := fmt.Sprintf("file:%s?_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(%t)&_pragma=cache_size(%d)",
+		(&url.URL{Path: path}).EscapedPath(), busyTimeout, p != migrating, p.cacheSize())
+	if p == reading {
 		return dsn + "&_pragma=query_only(1)"
 	}
 	return dsn + "&_txlock=immediate"

@@ -3,10 +3,12 @@ package store
 import (
 	"context"
 	"database/sql"
+	"io/fs"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/pressly/goose/v3"
 	"gorm.io/gorm"
 )
 
@@ -41,6 +43,21 @@ func (s *Store) SQL(t testing.TB) (writer, reader *sql.DB) {
 	}
 	return w, r
 }
+
+// MigrateSQLiteTo gives a SQLite file the tables of an older version.
+func MigrateSQLiteTo(ctx context.Context, path string, version int64) error {
+	scripts, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	return onSQLite(ctx, path, scripts, func(p *goose.Provider) error {
+		_, err := p.UpTo(ctx, version)
+		return err
+	})
+}
+
+// SessionByHash is how an access token is looked up.
+const SessionByHash = sessionByHash
 
 // Batches changes how many transactions share a commit of SQLite at most, and how
 // long the first of them waits for the others.

@@ -30,11 +30,10 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err == nil && !lacks(applied, known) {
 		return s.runsOn(ctx, applied, known)
 	}
-	provider, err := s.migrator()
-	if err != nil {
-		return fmt.Errorf("prepare the migrations: %w", err)
+	if len(applied) > 0 {
+		s.log.InfoContext(ctx, "changing the tables to those of this version", "version", slices.Max(applied), "to", slices.Max(known))
 	}
-	if err := migrateUp(ctx, provider); err != nil {
+	if err := s.migrateUp(ctx); err != nil {
 		return fmt.Errorf("migrate the database: %w", err)
 	}
 	// Another server may have been faster, and be newer.
@@ -106,33 +105,57 @@ func versions() ([]int64, error) {
 	return known, nil
 }
 
-// migrator knows the migrations. On PostgreSQL a row in a table makes servers
-// that start together wait for each other: unlike a session's advisory lock, it
-// works through a pooler.
-func (s *Store) migrator() (*goose.Provider, error) {
-	db, err := pool(s.writer)
-	if err != nil {
-		return nil, err
-	}
+// migrateUp applies what is missing.
+func (s *Store) migrateUp(ctx context.Context) error {
 	scripts, err := fs.Sub(migrations, "migrations")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if !s.postgres {
-		return goose.NewProvider(goose.DialectSQLite3, db, scripts)
+	if s.postgres {
+		return s.migratePostgres(ctx, scripts)
+	}
+	return onSQLite(ctx, s.path, scripts, func(p *goose.Provider) error { return up(ctx, p) })
+}
+
+// migratePostgres has servers that start together wait for each other by a row in a
+// table: unlike a session's advisory lock, it works through a pooler.
+func (s *Store) migratePostgres(ctx context.Context, scripts fs.FS) error {
+	db, err := pool(s.writer)
+	if err != nil {
+		return err
 	}
 	locker, err := lock.NewPostgresTableLocker(lock.WithTableLogger(s.log), lock.WithTableLockTimeout(lockRetry, lockRetries))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return goose.NewProvider(goose.DialectPostgres, db, forPostgres{scripts}, goose.WithLocker(locker))
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, forDialect{scripts, postgresOnly}, goose.WithLocker(locker))
+	if err != nil {
+		return err
+	}
+	return up(ctx, provider)
 }
 
-// migrateUp applies what is missing. A failure that leaves the database newer
+// onSQLite ends with the log empty, which gets as long as what was changed.
+func onSQLite(ctx context.Context, path string, scripts fs.FS, do func(*goose.Provider) error) error {
+	db, err := sqlitePool(ctx, path, migrating, 1)
+	if err != nil {
+		return err
+	}
+	provider, err := goose.NewProvider(goose.DialectSQLite3, db, forDialect{scripts, sqliteOnly})
+	if err == nil {
+		err = do(provider)
+	}
+	if err == nil {
+		_, err = db.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
+	}
+	return errors.Join(err, db.Close())
+}
+
+// up applies what is missing. A failure that leaves the database newer
 // than it was is the work of another process on the same SQLite file: each
 // migration is one transaction, so what that process has done is done, and the
 // rest is tried again.
-func migrateUp(ctx context.Context, provider *goose.Provider) error {
+func up(ctx context.Context, provider *goose.Provider) error {
 	before := int64(-1)
 	for {
 		_, failed := provider.Up(ctx)

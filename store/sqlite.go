@@ -31,9 +31,20 @@ const (
 	walPause    = 10 * time.Millisecond
 )
 
+// purpose is what connections to SQLite are for.
+type purpose int
+
+const (
+	reading purpose = iota
+	writing
+	// migrating makes a table anew by taking away the one that was there. With
+	// foreign keys that would take along what refers to it.
+	migrating
+)
+
 // cacheSize is what a connection keeps.
-func cacheSize(readOnly bool) int {
-	if readOnly {
+func (p purpose) cacheSize() int {
+	if p == reading {
 		return readerCache
 	}
 	return writerCache
@@ -58,10 +69,12 @@ func (s *Store) openSQLite(ctx context.Context, path string, exclusive bool) err
 	if err := createPrivate(path); err != nil {
 		return err
 	}
-	conns, err := s.sqlitePool(ctx, path, false, 1)
+	s.path = path
+	conns, err := sqlitePool(ctx, path, writing, 1)
 	if err != nil {
 		return err
 	}
+	s.closers = append(s.closers, conns.Close)
 	if _, err := conns.ExecContext(ctx, setCheckpoint); err != nil {
 		return fault("set the checkpoint interval", err)
 	}
@@ -71,23 +84,23 @@ func (s *Store) openSQLite(ctx context.Context, path string, exclusive bool) err
 	if s.writer, err = s.use(sqliteOn(s.turns), false); err != nil {
 		return err
 	}
-	if conns, err = s.sqlitePool(ctx, path, true, max(4, runtime.NumCPU())); err != nil {
+	if conns, err = sqlitePool(ctx, path, reading, max(4, runtime.NumCPU())); err != nil {
 		return err
 	}
+	s.closers = append(s.closers, conns.Close)
 	s.reader, err = s.use(sqliteOn(conns), true)
 	return err
 }
 
-func (s *Store) sqlitePool(ctx context.Context, path string, readOnly bool, size int) (*sql.DB, error) {
-	conn, err := sql.Open(SQLiteDriver, sqliteDSN(path, readOnly))
+func sqlitePool(ctx context.Context, path string, p purpose, size int) (*sql.DB, error) {
+	conn, err := sql.Open(SQLiteDriver, sqliteDSN(path, p))
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	s.closers = append(s.closers, conn.Close)
 	conn.SetMaxOpenConns(size)
 	conn.SetMaxIdleConns(size)
 	if err := pingSQLite(ctx, conn); err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, err)
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), conn.Close())
 	}
 	return conn, nil
 }

@@ -76,8 +76,9 @@ func (s *Store) noteStatements(db *gorm.DB) error {
 				db.Statement.Settings.Store(notedKey, s.begins(db.Statement.Context, k, db.Statement.Table))
 			}
 		}), p.After(k.callback).Register("keymaker:ends", func(db *gorm.DB) {
-			if n, ok := db.Statement.Settings.LoadAndDelete(notedKey); ok {
-				s.ends(k, n.(noted), db.Error)
+			kept, _ := db.Statement.Settings.LoadAndDelete(notedKey)
+			if n, ok := kept.(noted); ok {
+				s.ends(k, n, db.Error)
 			}
 		}))
 	}

@@ -57,6 +57,7 @@ type Options struct {
 type Store struct {
 	reader, writer *gorm.DB
 	turns          *writer // below the GORM that writes to SQLite; nil on PostgreSQL
+	path           string  // the file; "" on PostgreSQL
 	// sessionByHash is the statement of that name as the database wants it.
 	sessionByHash string
 	closers       []func() error

@@ -1,0 +1,58 @@
+-- Lines that begin with two hyphens and "sqlite" are for SQLite alone.
+
+-- +goose Up
+-- What an introspection reads of these tables is in the tree of their key, where it
+-- was one tree further before. A row of sessions is too long for that, and of the
+-- clients only whether there is one is read.
+--sqlite CREATE TABLE users_by_key (
+--sqlite     localpart          TEXT   NOT NULL PRIMARY KEY,
+--sqlite     display_name       TEXT   NOT NULL,
+--sqlite     email              TEXT   NOT NULL,
+--sqlite     created_at         BIGINT NOT NULL,
+--sqlite     locked_at          BIGINT,
+--sqlite     suspended_at       BIGINT,
+--sqlite     deactivated_at     BIGINT,
+--sqlite     sign_ins_known_at  BIGINT,
+--sqlite     profile_changed_at BIGINT,
+--sqlite     avatar_url         TEXT   NOT NULL DEFAULT '',
+--sqlite     language           TEXT   NOT NULL DEFAULT '',
+--sqlite     marked_admin_by    TEXT   NOT NULL DEFAULT ''
+--sqlite ) WITHOUT ROWID;
+--sqlite INSERT INTO users_by_key SELECT localpart, display_name, email, created_at, locked_at, suspended_at, deactivated_at,
+--sqlite     sign_ins_known_at, profile_changed_at, avatar_url, language, marked_admin_by FROM users ORDER BY localpart;
+--sqlite DROP TABLE users;
+--sqlite ALTER TABLE users_by_key RENAME TO users;
+
+--sqlite CREATE TABLE devices_by_key (
+--sqlite     localpart         TEXT   NOT NULL REFERENCES users (localpart),
+--sqlite     device_id         TEXT   NOT NULL,
+--sqlite     display_name      TEXT   NOT NULL,
+--sqlite     client_id         TEXT,
+--sqlite     provider_id       TEXT,
+--sqlite     upstream_issuer   TEXT,
+--sqlite     upstream_subject  TEXT,
+--sqlite     created_at        BIGINT NOT NULL,
+--sqlite     last_seen_at      BIGINT NOT NULL,
+--sqlite     last_seen_address TEXT   NOT NULL DEFAULT '',
+--sqlite     PRIMARY KEY (localpart, device_id)
+--sqlite ) WITHOUT ROWID;
+--sqlite INSERT INTO devices_by_key SELECT localpart, device_id, display_name, client_id, provider_id, upstream_issuer, upstream_subject,
+--sqlite     created_at, last_seen_at, last_seen_address FROM devices ORDER BY localpart, device_id;
+--sqlite DROP TABLE devices;
+--sqlite ALTER TABLE devices_by_key RENAME TO devices;
+
+--sqlite CREATE TABLE access_tokens_by_key (
+--sqlite     token_hash BYTEA  NOT NULL PRIMARY KEY,
+--sqlite     session_id TEXT   NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+--sqlite     generation BIGINT NOT NULL,
+--sqlite     issued_at  BIGINT NOT NULL,
+--sqlite     expires_at BIGINT
+--sqlite ) WITHOUT ROWID;
+--sqlite INSERT INTO access_tokens_by_key SELECT token_hash, session_id, generation, issued_at, expires_at FROM access_tokens ORDER BY token_hash;
+--sqlite DROP TABLE access_tokens;
+--sqlite ALTER TABLE access_tokens_by_key RENAME TO access_tokens;
+--sqlite CREATE INDEX access_tokens_session_id ON access_tokens (session_id);
+--sqlite CREATE INDEX access_tokens_expires_at ON access_tokens (expires_at);
+
+-- +goose Down
+-- A program of the version before takes the tables as they are.
