@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -28,6 +29,7 @@ func (c *ServeCommand) Run(ctx context.Context, streams *Streams) error {
 	if err != nil {
 		return err
 	}
+	defer spareCollector(lookup(streams.Env))()
 	var level slog.LevelVar
 	setLevel := func(c *config.Config) { _ = level.UnmarshalText([]byte(c.LogLevel)) } // which was checked
 	setLevel(cfg)
@@ -53,6 +55,7 @@ func (c *ServeCommand) Run(ctx context.Context, streams *Streams) error {
 	}
 	tellSockets(ctx, log, sockets, cfg.Issuer())
 	defer keepAlive(ctx, manager, sockets, log)()
+	debug.FreeOSMemory() // what the start has left behind
 	err = errors.Join(s.Run(ctx, sockets), s.Close())
 	log.InfoContext(ctx, "stopped")
 	return err
