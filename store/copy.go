@@ -277,19 +277,16 @@ func (c *copying) batch(ctx context.Context, t *copiedTable, rows [][]any, last 
 	})
 }
 
-// turnOfCopies is the row of PostgreSQL that every transaction of a copy locks. A
-// copy that was killed may leave one there that has yet to end: the next copy
-// waits for it, and then sees what it did. A SQLite file is locked as a whole.
-const turnOfCopies = "SELECT id FROM goose_db_version ORDER BY id LIMIT 1 FOR UPDATE"
-
-// inTarget does it in one transaction, after those of an earlier copy.
+// inTarget does it in one transaction, after those of an earlier copy: one that was
+// killed may leave a transaction in PostgreSQL that has yet to end. A SQLite file is
+// locked as a whole.
 func (c *copying) inTarget(ctx context.Context, do func(tx *sql.Tx) error) error {
 	tx, err := c.to.conn.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin a transaction: %w", err)
 	}
 	if c.to.postgres {
-		if err := execute(ctx, tx, turnOfCopies); err != nil {
+		if err := execute(ctx, tx, takeTurn); err != nil {
 			return errors.Join(fmt.Errorf("wait for an earlier copy: %w", err), tx.Rollback())
 		}
 	}

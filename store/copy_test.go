@@ -266,7 +266,7 @@ func TestCopyWaitsForWhatAKilledOneLeft(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, statement := range []string{store.TurnOfCopies, one.sent} {
+			for _, statement := range []string{store.TakeTurn, one.sent} {
 				if _, err := left.ExecContext(t.Context(), statement); err != nil {
 					t.Fatal(err)
 				}

@@ -67,8 +67,8 @@ func (s *Store) Batches(most int, longest time.Duration) {
 
 // What tests of a copy do in place of one that was killed.
 const (
-	TurnOfCopies = turnOfCopies
-	CopyTable    = copyTable
+	TakeTurn  = takeTurn
+	CopyTable = copyTable
 )
 
 // AtLength is the context of what writes many rows in the background.

@@ -37,6 +37,11 @@ func (s *Store) openPostgres(ctx context.Context, url secret.Text) error {
 	return err
 }
 
+// takeTurn has the transactions of PostgreSQL that begin with it wait for each other,
+// by a row that is always there. An advisory lock is not everywhere what looks like
+// PostgreSQL.
+const takeTurn = "SELECT id FROM goose_db_version ORDER BY id LIMIT 1 FOR UPDATE"
+
 // lockUser makes the logins of one user wait for each other until the
 // transaction ends: of two on one device each would miss the session that the
 // other begins. It returns ErrNotFound for a user who was deactivated while it

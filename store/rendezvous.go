@@ -89,7 +89,7 @@ func (s *Store) lockRendezvous(ctx context.Context) error {
 	if !s.postgres {
 		return nil
 	}
-	return fault("lock the rendezvous sessions", s.write(ctx).Exec("SELECT pg_advisory_xact_lock(hashtext(current_schema() || '.rendezvous_sessions'))").Error)
+	return fault("lock the rendezvous sessions", s.write(ctx).Exec(takeTurn).Error)
 }
 
 // Rendezvous returns a session that has not expired, or ErrNotFound.
