@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"io/fs"
 	"slices"
 	"testing"
@@ -20,8 +21,9 @@ var RotationOf = (*sessionRow).rotation
 
 // Busy are the sizes that tests go beyond.
 const (
-	SweepBatch = sweepBatch
-	UsesAtOnce = usesAtOnce
+	SweepBatch  = sweepBatch
+	UsesAtOnce  = usesAtOnce
+	MostPending = mostPending
 
 	MaxRendezvous        = maxRendezvous
 	MaxNetworkRendezvous = maxNetworkRendezvous
@@ -42,6 +44,13 @@ func (s *Store) SQL(t testing.TB) (writer, reader *sql.DB) {
 		t.Fatal(err)
 	}
 	return w, r
+}
+
+// Pend collects so many uses of sessions that do not exist.
+func (s *Store) Pend(count int) {
+	for i := range count {
+		s.MarkUsed(&Session{use: use{session: fmt.Sprint("unknown ", i), localpart: "nobody", device: "D"}})
+	}
 }
 
 // MigrateSQLiteTo gives a SQLite file the tables of an older version.

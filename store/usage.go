@@ -58,13 +58,50 @@ func (p *usage) apply(r *sessionRow) {
 	}
 }
 
-// FlushUsage writes the collected uses, in transactions that are short enough to
-// keep nobody waiting.
+// mostPending are the uses that wait for more to be written with them.
+const mostPending = 10_000
+
+// FlushFirstUses writes the first uses of tokens, by which refreshes are judged. The
+// others are left to FlushUsage, for together they cost less, unless there are many.
+func (s *Store) FlushFirstUses(ctx context.Context) error {
+	return s.flush(ctx, s.usage.takeFirst())
+}
+
+// FlushUsage writes the collected uses.
 func (s *Store) FlushUsage(ctx context.Context) error {
-	s.usage.mu.Lock()
-	batch := s.usage.pending
-	s.usage.pending = nil
-	s.usage.mu.Unlock()
+	return s.flush(ctx, s.usage.take())
+}
+
+// take returns what was collected, and leaves nothing.
+func (p *usage) take() map[string]use {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := p.pending
+	p.pending = nil
+	return all
+}
+
+// takeFirst returns the first uses, and leaves the others.
+func (p *usage) takeFirst() map[string]use {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := p.pending
+	if len(all) >= mostPending {
+		p.pending = nil
+		return all
+	}
+	first := map[string]use{}
+	for id, u := range all {
+		if u.first {
+			first[id] = u
+			delete(all, id)
+		}
+	}
+	return first
+}
+
+// flush writes uses, in transactions that are short enough to keep nobody waiting.
+func (s *Store) flush(ctx context.Context, batch map[string]use) error {
 	for uses := range slices.Chunk(slices.SortedFunc(maps.Values(batch), bySession), usesAtOnce) {
 		err := s.InTx(atLength(ctx), func(ctx context.Context) error { return s.writeUses(ctx, uses) })
 		if err != nil {

@@ -123,6 +123,53 @@ func TestLastSeen(t *testing.T) {
 	})
 }
 
+func TestFirstUsesAreWrittenFirst(t *testing.T) {
+	each(t, func(f *fixture) {
+		alice := f.login("alice")
+		old := f.start(alice, "OLD", "c1")
+		f.use(old.Access)
+		f.must(f.FlushUsage(f.ctx))
+		f.clock.Advance(store.SeenResolution)
+		now := f.clock.Now()
+		fresh := f.start(alice, "FRESH", "c1")
+		f.use(fresh.Access)
+		f.use(old.Access)
+		steps := []struct {
+			what  string
+			write func(context.Context) error
+			seen  bool
+		}{
+			{"a first use alone", f.FlushFirstUses, false},
+			{"nothing, as there is no first use", f.FlushFirstUses, false},
+			{"all of them", f.FlushUsage, true},
+		}
+		for _, step := range steps {
+			f.must(step.write(f.ctx))
+			if got := f.usedAt(fresh); got != now.UnixMilli() {
+				f.t.Errorf("%s: used at %d, want %d", step.what, got, now.UnixMilli())
+			}
+			if seen := f.lastSeen("OLD").Equal(now); seen != step.seen {
+				f.t.Errorf("%s: the other device was written: %t", step.what, seen)
+			}
+		}
+	})
+}
+
+func TestManyUsesDoNotWait(t *testing.T) {
+	each(t, func(f *fixture) {
+		g := f.start(f.login("alice"), "D1", "c1")
+		f.use(g.Access)
+		f.must(f.FlushUsage(f.ctx))
+		f.clock.Advance(store.SeenResolution)
+		f.use(g.Access)
+		f.Pend(store.MostPending - 1)
+		f.must(f.FlushFirstUses(f.ctx))
+		if !f.lastSeen("D1").Equal(f.clock.Now()) {
+			f.t.Error("they are still waiting")
+		}
+	})
+}
+
 func TestLastSeenNeverGoesBack(t *testing.T) {
 	each(t, func(f *fixture) {
 		g := f.start(f.login("alice"), "D1", "c1")

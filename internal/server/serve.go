@@ -27,6 +27,9 @@ const (
 	// usageInterval is how late the first use of a token is written, and how late
 	// servers on one database learn what others took of a rate limit.
 	usageInterval = time.Second
+	// seenTurns is how many of these intervals it takes until it is written that a
+	// device is in use.
+	seenTurns = 10
 	// usageTimeout is how long either of them may take.
 	usageTimeout  = 5 * time.Second
 	sweepInterval = 10 * time.Minute
@@ -101,12 +104,12 @@ func (s *Server) background(ctx context.Context) error {
 	usage := time.NewTicker(usageInterval)
 	defer usage.Stop()
 	swept := s.clock.Now()
-	for {
+	for turn := 1; ; turn++ {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-usage.C:
-			s.tell(ctx)
+			s.tell(ctx, turn%seenTurns == 0)
 		}
 		// The clock may have been put back.
 		if now := s.clock.Now(); now.Before(swept) || now.Sub(swept) >= sweepInterval {
@@ -125,9 +128,14 @@ func (s *Server) sweep(ctx context.Context) {
 	s.log.DebugContext(ctx, "removed what has expired", "rows", removed)
 }
 
-// tell writes what this process has only in memory and others should know.
-func (s *Server) tell(ctx context.Context) {
-	for what, do := range map[string]func(context.Context) error{"write the use of tokens": s.store.FlushUsage, "share the rate limits": s.ShareLimits} {
+// tell writes what this process has only in memory and others should know: with
+// seen, which devices are in use, too.
+func (s *Server) tell(ctx context.Context, seen bool) {
+	flush := s.store.FlushFirstUses
+	if seen {
+		flush = s.store.FlushUsage
+	}
+	for what, do := range map[string]func(context.Context) error{"write the use of tokens": flush, "share the rate limits": s.ShareLimits} {
 		limited, cancel := context.WithTimeout(ctx, usageTimeout)
 		if err := do(limited); err != nil && ctx.Err() == nil {
 			s.log.ErrorContext(ctx, what, "error", err)
