@@ -68,6 +68,9 @@ func MigrateSQLiteTo(ctx context.Context, path string, version int64) error {
 // SessionByHash is how an access token is looked up.
 const SessionByHash = sessionByHash
 
+// BeginTurn begins a transaction of SQLite as GORM does.
+func (s *Store) BeginTurn(ctx context.Context) (gorm.TxCommitter, error) { return s.turns.begin(ctx) }
+
 // Batches changes how many transactions share a commit of SQLite at most, and how
 // long the first of them waits for the others.
 func (s *Store) Batches(most int, longest time.Duration) {

@@ -95,6 +95,8 @@ func (w *writer) begin(ctx context.Context) (*turn, error) {
 	}
 	w.batch.turns++
 	t := &turn{writer: w, batch: w.batch, ctx: ctx, first: w.batch.turns == 1}
+	t.mu.Lock() // ctx may have ended by now: what waits for that waits for stop
+	defer t.mu.Unlock()
 	t.stop = context.AfterFunc(ctx, t.abandoned)
 	return t, nil
 }
