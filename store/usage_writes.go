@@ -10,7 +10,7 @@ import (
 
 // usesAtOnce is how many uses are written by one statement, and in one
 // transaction.
-const usesAtOnce = 1000
+const usesAtOnce = 200
 
 // markFirstUses leaves alone what has been rotated or marked in the meantime. On
 // PostgreSQL the rows are locked in the order of everybody who locks several. For
