@@ -23,6 +23,7 @@ const (
 // little memory to collect.
 type collector struct {
 	mu      sync.Mutex
+	growth  int // in percent, as it is now
 	stopped bool
 }
 
@@ -33,8 +34,8 @@ func spareCollector(env func(string) string) (stop func()) {
 		return func() {}
 	}
 	before := debug.SetGCPercent(mostGrowth)
-	var c collector
-	c.watch(mostGrowth)
+	c := &collector{growth: mostGrowth}
+	c.watch()
 	return func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -43,23 +44,24 @@ func spareCollector(env func(string) string) (stop func()) {
 	}
 }
 
-// watch looks at the heap after each run of the garbage collector: it leaves
-// behind what goes away at the next one.
-func (c *collector) watch(now int) {
-	runtime.AddCleanup(new([16]byte), func(now int) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.stopped {
-			return
-		}
-		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-		metrics.Read(live)
-		if next := growth(live[0].Value.Uint64()); next != now {
-			debug.SetGCPercent(next)
-			now = next
-		}
-		c.watch(now)
-	}, now)
+// watch looks at the heap after the next run of the garbage collector: it leaves
+// behind what goes away then.
+func (c *collector) watch() { runtime.AddCleanup(new([16]byte), (*collector).look, c) }
+
+// look sets the growth to what the heap is like, and looks again.
+func (c *collector) look() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped {
+		return
+	}
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(live)
+	if next := growth(live[0].Value.Uint64()); next != c.growth {
+		debug.SetGCPercent(next)
+		c.growth = next
+	}
+	c.watch()
 }
 
 // growth is by how many percent a heap grows of which so many bytes are in use.
