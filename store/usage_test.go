@@ -139,9 +139,9 @@ func TestFirstUsesAreWrittenFirst(t *testing.T) {
 			write func(context.Context) error
 			seen  bool
 		}{
-			{"a first use alone", f.FlushFirstUses, false},
-			{"nothing, as there is no first use", f.FlushFirstUses, false},
-			{"all of them", f.FlushUsage, true},
+			{"F-07: a first use alone", f.FlushFirstUses, false},
+			{"F-07: nothing, as there is no first use", f.FlushFirstUses, false},
+			{"F-07: all of them", f.FlushUsage, true},
 		}
 		for _, step := range steps {
 			f.must(step.write(f.ctx))
@@ -155,6 +155,7 @@ func TestFirstUsesAreWrittenFirst(t *testing.T) {
 	})
 }
 
+// TestManyUsesDoNotWait is about F-07, too.
 func TestManyUsesDoNotWait(t *testing.T) {
 	each(t, func(f *fixture) {
 		g := f.start(f.login("alice"), "D1", "c1")

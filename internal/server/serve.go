@@ -109,7 +109,7 @@ func (s *Server) background(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-usage.C:
-			s.tell(ctx, turn%seenTurns == 0)
+			s.tell(ctx, turn)
 		}
 		// The clock may have been put back.
 		if now := s.clock.Now(); now.Before(swept) || now.Sub(swept) >= sweepInterval {
@@ -128,11 +128,11 @@ func (s *Server) sweep(ctx context.Context) {
 	s.log.DebugContext(ctx, "removed what has expired", "rows", removed)
 }
 
-// tell writes what this process has only in memory and others should know: with
-// seen, which devices are in use, too.
-func (s *Server) tell(ctx context.Context, seen bool) {
+// tell writes what this process has only in memory and others should know: which
+// devices are in use every seenTurns turns.
+func (s *Server) tell(ctx context.Context, turn int) {
 	flush := s.store.FlushFirstUses
-	if seen {
+	if turn%seenTurns == 0 {
 		flush = s.store.FlushUsage
 	}
 	for what, do := range map[string]func(context.Context) error{"write the use of tokens": flush, "share the rate limits": s.ShareLimits} {
