@@ -25,9 +25,9 @@ func contents(t *testing.T, conn *sql.DB, tables []string) map[string][]string {
 }
 
 // plan is how SQLite carries out a query of one value.
-func plan(t *testing.T, conn *sql.DB, query string) (steps []string) {
+func plan(t *testing.T, conn *sql.DB, query string, values ...any) (steps []string) {
 	t.Helper()
-	rows, err := conn.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, "")
+	rows, err := conn.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, values...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestTablesThatAreMadeAnewOnSQLite(t *testing.T) {
 		}
 	})
 	t.Run("an access token is looked up in the tree of the key", func(t *testing.T) {
-		plan := strings.Join(plan(t, conn, store.SessionByHash), "\n")
+		plan := strings.Join(plan(t, conn, store.SessionByHash, 0, ""), "\n")
 		for _, table := range []string{"t", "u", "d"} {
 			if !strings.Contains(plan, "SEARCH "+table+" USING PRIMARY KEY") {
 				t.Errorf("%s is read otherwise:\n%s", table, plan)

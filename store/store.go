@@ -103,7 +103,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		err = s.migrate(ctx)
 	}
 	if err == nil {
-		s.sessionByHash = fixed(s.reader, sessionByHash, 1)
+		s.sessionByHash = fixed(s.reader, sessionByHash, 2)
 		err = s.complete(ctx)
 	}
 	if err == nil && o.Exclusive && !s.postgres {

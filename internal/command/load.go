@@ -9,11 +9,13 @@ import (
 
 	"keymaker/internal/load"
 	"keymaker/internal/secret"
+	"keymaker/store/fill"
 )
 
 // LoadCommand measures the server on this machine.
 type LoadCommand struct {
 	Stored      int           `help:"How many sessions the database holds, each with its device and token." default:"10000"`
+	Asked       string        `help:"What a homeserver has asked about the stored tokens: each within the last five minutes, or nothing, or every two minutes for an hour." enum:"lately,never,for-long" default:"lately"`
 	For         time.Duration `help:"How long each operation is asked for." default:"5s"`
 	Concurrency int           `help:"How many clients ask at once." default:"8"`
 	Database    string        `help:"A postgres:// URL of a database without users. Without it: a temporary SQLite file." placeholder:"URL"`
@@ -35,7 +37,7 @@ func (c *LoadCommand) Run(ctx context.Context, streams *Streams) error {
 	if c.Plot != "" {
 		return load.Plot(c.Plot)
 	}
-	report, err := load.Run(ctx, load.Options{Stored: c.Stored, For: c.For, Concurrency: c.Concurrency, Database: secret.Text(c.Database),
+	report, err := load.Run(ctx, load.Options{Stored: c.Stored, Asked: fill.Asked(c.Asked), For: c.For, Concurrency: c.Concurrency, Database: secret.Text(c.Database),
 		Dir: c.Dir, Again: c.Again, Only: c.Only, Overload: c.Overload, Sizes: c.Sizes, Progress: streams.Err})
 	if err != nil {
 		return err

@@ -150,7 +150,7 @@ func (r *run) fill(ctx context.Context) error {
 		if err := d.Unused(ctx); err != nil {
 			return err
 		}
-		if err := d.AddSessions(ctx, fill.Sessions{Count: r.Stored, ClientID: r.clientID, Now: now, Token: r.token}); err != nil {
+		if err := d.AddSessions(ctx, fill.Sessions{Count: r.Stored, ClientID: r.clientID, Now: now, Asked: r.Asked, Token: r.token}); err != nil {
 			return err
 		}
 	}

@@ -33,6 +33,9 @@ type Options struct {
 	// Stored is how many sessions the database holds, each with its device and
 	// its access token.
 	Stored int
+	// Asked says what was asked about the stored tokens before; fill.AskedLately
+	// unless it is set.
+	Asked fill.Asked
 	// For is how long each operation is asked for.
 	For time.Duration
 	// Concurrency is how many clients ask at once, each on a connection of its

@@ -24,14 +24,42 @@ const (
 	devicesPerUser     = 2
 )
 
-// askedEvery is how often a homeserver asks about the token of a device in use.
-const askedEvery = 2 * time.Minute
+// Asked says what a homeserver has asked about the stored tokens already.
+type Asked string
 
-// seenAgo is how long ago a device was seen, by its number, where all are in use:
-// one is asked about once more after SeenResolution, and written then.
-func seenAgo(i int) time.Duration {
-	const apart = 7919 * time.Millisecond // a prime, so that neighbours differ
-	return time.Duration(i) * apart % (store.SeenResolution + askedEvery)
+const (
+	// AskedLately is as where tokens live for five minutes: each was asked about
+	// within them, which was its first use. To ask once more is to read.
+	AskedLately Asked = "lately"
+	// AskedNever leaves the first use of each token to come, which is written.
+	AskedNever Asked = "never"
+	// AskedForLong is as where tokens do not expire: each is in use for an hour, and
+	// asked about every two minutes, so that of the first questions one in six has
+	// to be written.
+	AskedForLong Asked = "for-long"
+)
+
+// Spread over all sessions, with a step that is prime, so that neighbours differ.
+const (
+	lifetime   = 5 * time.Minute // of an access token, unless configured
+	askedEvery = 2 * time.Minute // how often a homeserver asks about a token in use
+	apart      = 7919 * time.Millisecond
+)
+
+// used returns how long before Now the generation of a session was used first,
+// nil = never, and how long before its device was seen.
+func (a Asked) used(i int) (first *time.Duration, seen time.Duration) {
+	ago := time.Duration(i) * apart
+	began := time.Hour
+	switch a {
+	case AskedNever:
+		return nil, began
+	case AskedForLong:
+		return &began, ago % (store.SeenResolution + askedEvery)
+	default:
+		ago %= lifetime
+		return &ago, ago
+	}
 }
 
 // firstGeneration is that of a session which has not been refreshed.
@@ -42,6 +70,8 @@ type Sessions struct {
 	Count    int
 	ClientID string
 	Now      time.Time
+	// Asked is AskedLately unless it is set.
+	Asked Asked
 	// Token is the access token of a session, by its number from 0.
 	Token func(i int) string
 	// RefreshHash is the hash of the refresh token of a session, which is of the
@@ -68,9 +98,8 @@ type table struct {
 	row     func(i int) []any
 }
 
-// AddSessions adds users, devices, sessions and access tokens, all of them in use.
-// The sessions are older than an hour and their tokens live for another day:
-// nothing is swept.
+// AddSessions adds users, devices, sessions and access tokens. The sessions are
+// an hour old and their tokens live for another day: nothing is swept.
 func (d *Database) AddSessions(ctx context.Context, s Sessions) error {
 	if err := d.exec(ctx, "PRAGMA synchronous = OFF", "PRAGMA cache_size = -400000"); err != nil {
 		return err
@@ -87,17 +116,23 @@ func (d *Database) AddSessions(ctx context.Context, s Sessions) error {
 	}
 	device := func(i int) string { return fmt.Sprintf("DEVICE%07d", i) }
 	at := began.UnixMilli()
+	ago := func(d time.Duration) int64 { return s.Now.Add(-d).UnixMilli() }
 	tables := []table{
 		{"users", []string{"localpart", "display_name", "email", "created_at"}, (s.Count + devicesPerUser - 1) / devicesPerUser,
 			func(i int) []any { return []any{Localpart(i * devicesPerUser), "User of the load program", "", at} }},
 		{"devices", slices.Concat([]string{"localpart", "device_id", "display_name", "client_id", "created_at", "last_seen_at"}, upstreamColumns), s.Count,
 			func(i int) []any {
-				return append([]any{Localpart(i), device(i), "Device", s.ClientID, at, s.Now.Add(-seenAgo(i)).UnixMilli()}, upstream(Localpart(i))...)
+				_, seen := s.Asked.used(i)
+				return append([]any{Localpart(i), device(i), "Device", s.ClientID, at, ago(seen)}, upstream(Localpart(i))...)
 			}},
 		{"sessions", slices.Concat([]string{"id", "kind", "localpart", "device_id", "client_id", "scope", "auth_time", "created_at", "generation",
 			"generation_used_at", "refresh_hash", "successor_seed", "rotated_at"}, upstreamColumns), s.Count,
 			func(i int) []any {
-				return append([]any{ids[i], "oauth", Localpart(i), device(i), s.ClientID, Scope + device(i), at, at, firstGeneration, at, refreshHash(i), secret.Bytes(16), at},
+				var used any
+				if first, _ := s.Asked.used(i); first != nil {
+					used = ago(*first)
+				}
+				return append([]any{ids[i], "oauth", Localpart(i), device(i), s.ClientID, Scope + device(i), at, at, firstGeneration, used, refreshHash(i), secret.Bytes(16), at},
 					upstream(Localpart(i))...)
 			}},
 		{"access_tokens", []string{"token_hash", "session_id", "generation", "issued_at", "expires_at"}, s.Count,

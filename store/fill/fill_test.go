@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"keymaker/internal/clock"
 	"keymaker/internal/secret"
 	"keymaker/store"
 	"keymaker/store/fill"
@@ -32,19 +33,26 @@ type fixture struct {
 	ctx      context.Context
 	t        *testing.T
 	clientID string
+	clock    *clock.Manual
+}
+
+// open opens a database that is not filled, with a client.
+func open(t *testing.T, d storetest.Database) *fixture {
+	o := storetest.Options(t, d.URL(t))
+	f := &fixture{Store: storetest.Open(t, o), ctx: t.Context(), t: t, clientID: store.NewID(storetest.Start), clock: o.Clock.(*clock.Manual)}
+	f.register()
+	var err error
+	f.Database, err = fill.Open(t.Context(), o.URL)
+	f.must(err)
+	t.Cleanup(func() { _ = f.Database.Close() })
+	f.must(f.Unused(f.ctx))
+	return f
 }
 
 // each fills every kind of database.
 func each(t *testing.T, test func(f *fixture)) {
 	storetest.Each(t, func(t *testing.T, d storetest.Database) {
-		o := storetest.Options(t, d.URL(t))
-		f := &fixture{Store: storetest.Open(t, o), ctx: t.Context(), t: t, clientID: store.NewID(storetest.Start)}
-		f.register()
-		var err error
-		f.Database, err = fill.Open(t.Context(), o.URL)
-		f.must(err)
-		t.Cleanup(func() { _ = f.Database.Close() })
-		f.must(f.Unused(f.ctx))
+		f := open(t, d)
 		f.must(f.AddSessions(f.ctx, fill.Sessions{Count: sessions, ClientID: f.clientID, Now: storetest.Start, Token: token, RefreshHash: refreshHash}))
 		f.must(f.AddCodes(f.ctx, fill.Codes{Count: 2, ClientID: f.clientID, RedirectURI: "https://app.example/cb", Challenge: "challenge",
 			Scope: "openid ", Now: storetest.Start, Code: code, Users: sessions}))
@@ -90,6 +98,47 @@ func TestATokenIsThatOfALiveSession(t *testing.T) {
 			f.t.Errorf("one more than were asked for: %v", err)
 		}
 	})
+}
+
+func TestWhatWasAskedBefore(t *testing.T) {
+	const many = 720
+	tests := []struct {
+		asked         fill.Asked
+		least, atMost int // of the next uses are written
+	}{
+		{fill.AskedLately, 0, 0},
+		{fill.AskedNever, many, many},
+		{fill.AskedForLong, many/6 - 10, many/6 + 10},
+	}
+	storetest.Each(t, func(t *testing.T, d storetest.Database) {
+		for _, tt := range tests {
+			t.Run(string(tt.asked), func(t *testing.T) {
+				f := open(t, d)
+				f.must(f.AddSessions(f.ctx, fill.Sessions{Count: many, ClientID: f.clientID, Now: storetest.Start, Asked: tt.asked, Token: token}))
+				f.clock.Advance(time.Second)
+				for i := range many {
+					f.MarkUsed(f.stored(i))
+				}
+				f.must(f.FlushUsage(f.ctx))
+				if got := f.seenNow(many); got < tt.least || got > tt.atMost {
+					t.Errorf("%d of %d were written, want %d to %d", got, many, tt.least, tt.atMost)
+				}
+			})
+		}
+	})
+}
+
+// seenNow is how many of the first so many devices were seen at this moment.
+func (f *fixture) seenNow(many int) (seen int) {
+	f.t.Helper()
+	for i := range many {
+		d, err := f.Device(f.ctx, fill.Localpart(i), f.stored(i).DeviceID)
+		f.must(err)
+		if d.LastSeenAt.Equal(f.clock.Now()) {
+			seen++
+		}
+	}
+	return seen
 }
 
 func TestARefreshTokenIsExchanged(t *testing.T) {
