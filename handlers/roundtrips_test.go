@@ -103,13 +103,13 @@ func TestRoundTrips(t *testing.T) {
 			{"an introspection waits once", func(e *harness.Env) func() harness.Answer {
 				return func() harness.Answer { return e.Introspect(tokens.Access) }
 			}, 1},
-			{"a refresh waits once to read, and four times in its transaction", func(e *harness.Env) func() harness.Answer {
+			{"a refresh waits once to read, and once for its transaction", func(e *harness.Env) func() harness.Answer {
 				return func() harness.Answer {
 					a := e.Refresh(tokens.ClientID, tokens.Refresh)
 					tokens.Refresh = a.Text("refresh_token")
 					return a
 				}
-			}, 1 + 4},
+			}, 1 + 1},
 			{"a code exchange waits twice to read and for the device, and ten times in its transaction", func(e *harness.Env) func() harness.Answer {
 				g := approved(e, tokens.ClientID, "openid "+harness.ScopeStable+"EXCHANGED")
 				return func() harness.Answer { return e.Form(tokenPath, g.values()) }

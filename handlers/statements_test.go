@@ -29,50 +29,55 @@ func TestStatements(t *testing.T) {
 	get := func(e *harness.Env, path string) func(harness.Tokens) harness.Answer {
 		return func(harness.Tokens) harness.Answer { return e.Get(path) }
 	}
-	tests := []struct {
-		name    string
-		request func(e *harness.Env) func(harness.Tokens) harness.Answer
-		status  int
-		want    store.Counts
-	}{
-		{"A-08: metadata costs nothing", func(e *harness.Env) func(harness.Tokens) harness.Answer { return get(e, metadataPath) }, 200, store.Counts{}},
-		{"A-08: OpenID discovery costs nothing", func(e *harness.Env) func(harness.Tokens) harness.Answer { return get(e, discoveryPath) }, 200, store.Counts{}},
-		{"A-08: the issuer costs nothing", func(e *harness.Env) func(harness.Tokens) harness.Answer { return get(e, issuerPath) }, 200, store.Counts{}},
-		{"F-33: the key set costs nothing", func(e *harness.Env) func(harness.Tokens) harness.Answer { return get(e, jwksPath) }, 200, store.Counts{}},
-		{"F-09: introspection is one statement", func(e *harness.Env) func(harness.Tokens) harness.Answer {
-			return func(tokens harness.Tokens) harness.Answer { return e.Introspect(tokens.Access) }
-		}, 200, store.Counts{Statements: 1}},
-		{"F-09: introspection of what was never a token costs nothing", func(e *harness.Env) func(harness.Tokens) harness.Answer {
-			return func(tokens harness.Tokens) harness.Answer { return e.Introspect(tokens.Refresh) }
-		}, 200, store.Counts{}},
-		{"F-20: userinfo is two statements for the subject, of the token and of how its client wants the answer", func(e *harness.Env) func(harness.Tokens) harness.Answer {
-			return bearer(e, http.MethodGet, userinfoPath)
-		}, 200, store.Counts{Statements: 2}},
-		{"K-12: whoami is one statement", func(e *harness.Env) func(harness.Tokens) harness.Answer {
-			return bearer(e, http.MethodGet, whoamiPath)
-		}, 200, store.Counts{Statements: 1}},
-		{"D-20: a refresh is one read, and one transaction of two writes", func(e *harness.Env) func(harness.Tokens) harness.Answer {
-			return func(tokens harness.Tokens) harness.Answer { return e.Refresh(tokens.ClientID, tokens.Refresh) }
-		}, 200, store.Counts{Statements: 3, Transactions: 1}},
-		{"D-24: a repeated refresh is one read, and one transaction of three writes", func(e *harness.Env) func(harness.Tokens) harness.Answer {
-			return func(tokens harness.Tokens) harness.Answer { return e.Refresh(tokens.ClientID, tokens.Refresh) }
-		}, 200, store.Counts{Statements: 4, Transactions: 1}},
-		{"D-2A: a refresh with what was never a refresh token is one read, of the client", func(e *harness.Env) func(harness.Tokens) harness.Answer {
-			return func(tokens harness.Tokens) harness.Answer { return e.Refresh(tokens.ClientID, tokens.Access) }
-		}, 400, store.Counts{Statements: 1}},
-		// The transaction reads the client too, which may want to be told.
-		{"E-01: a revocation is one read, and one transaction", func(e *harness.Env) func(harness.Tokens) harness.Answer {
-			return func(tokens harness.Tokens) harness.Answer {
-				return e.Form(revokePath, url.Values{"token": {tokens.Access}})
-			}
-		}, 200, store.Counts{Statements: 5, Transactions: 1}},
-		{"E-06: a revocation of what was never a token costs nothing", func(e *harness.Env) func(harness.Tokens) harness.Answer {
-			return func(harness.Tokens) harness.Answer {
-				return e.Form(revokePath, url.Values{"token": {secret.Token()}})
-			}
-		}, 200, store.Counts{}},
-	}
 	onEach(t, func(t *testing.T, e *harness.Env) {
+		refresh, again := store.Counts{Statements: 3, Transactions: 1}, store.Counts{Statements: 4, Transactions: 1}
+		if strings.HasPrefix(e.Database, "postgres:") {
+			// There the two writes are one statement, which a repeated refresh tries first.
+			refresh, again = store.Counts{Statements: 2}, store.Counts{Statements: 5, Transactions: 1}
+		}
+		tests := []struct {
+			name    string
+			request func(e *harness.Env) func(harness.Tokens) harness.Answer
+			status  int
+			want    store.Counts
+		}{
+			{"A-08: metadata costs nothing", func(e *harness.Env) func(harness.Tokens) harness.Answer { return get(e, metadataPath) }, 200, store.Counts{}},
+			{"A-08: OpenID discovery costs nothing", func(e *harness.Env) func(harness.Tokens) harness.Answer { return get(e, discoveryPath) }, 200, store.Counts{}},
+			{"A-08: the issuer costs nothing", func(e *harness.Env) func(harness.Tokens) harness.Answer { return get(e, issuerPath) }, 200, store.Counts{}},
+			{"F-33: the key set costs nothing", func(e *harness.Env) func(harness.Tokens) harness.Answer { return get(e, jwksPath) }, 200, store.Counts{}},
+			{"F-09: introspection is one statement", func(e *harness.Env) func(harness.Tokens) harness.Answer {
+				return func(tokens harness.Tokens) harness.Answer { return e.Introspect(tokens.Access) }
+			}, 200, store.Counts{Statements: 1}},
+			{"F-09: introspection of what was never a token costs nothing", func(e *harness.Env) func(harness.Tokens) harness.Answer {
+				return func(tokens harness.Tokens) harness.Answer { return e.Introspect(tokens.Refresh) }
+			}, 200, store.Counts{}},
+			{"F-20: userinfo is two statements for the subject, of the token and of how its client wants the answer", func(e *harness.Env) func(harness.Tokens) harness.Answer {
+				return bearer(e, http.MethodGet, userinfoPath)
+			}, 200, store.Counts{Statements: 2}},
+			{"K-12: whoami is one statement", func(e *harness.Env) func(harness.Tokens) harness.Answer {
+				return bearer(e, http.MethodGet, whoamiPath)
+			}, 200, store.Counts{Statements: 1}},
+			{"D-20: a refresh is one read, and one transaction of two writes", func(e *harness.Env) func(harness.Tokens) harness.Answer {
+				return func(tokens harness.Tokens) harness.Answer { return e.Refresh(tokens.ClientID, tokens.Refresh) }
+			}, 200, refresh},
+			{"D-24: a repeated refresh is one read, and one transaction of three writes", func(e *harness.Env) func(harness.Tokens) harness.Answer {
+				return func(tokens harness.Tokens) harness.Answer { return e.Refresh(tokens.ClientID, tokens.Refresh) }
+			}, 200, again},
+			{"D-2A: a refresh with what was never a refresh token is one read, of the client", func(e *harness.Env) func(harness.Tokens) harness.Answer {
+				return func(tokens harness.Tokens) harness.Answer { return e.Refresh(tokens.ClientID, tokens.Access) }
+			}, 400, store.Counts{Statements: 1}},
+			// The transaction reads the client too, which may want to be told.
+			{"E-01: a revocation is one read, and one transaction", func(e *harness.Env) func(harness.Tokens) harness.Answer {
+				return func(tokens harness.Tokens) harness.Answer {
+					return e.Form(revokePath, url.Values{"token": {tokens.Access}})
+				}
+			}, 200, store.Counts{Statements: 5, Transactions: 1}},
+			{"E-06: a revocation of what was never a token costs nothing", func(e *harness.Env) func(harness.Tokens) harness.Answer {
+				return func(harness.Tokens) harness.Answer {
+					return e.Form(revokePath, url.Values{"token": {secret.Token()}})
+				}
+			}, 200, store.Counts{}},
+		}
 		tokens := e.LogIn("alice", "COUNTDEVICE")
 		for _, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {

@@ -51,16 +51,25 @@ func (p *Provider) Token(ctx context.Context, r *http.Request) (*TokenResponse, 
 	if err := p.admit(ctx, request, session); err != nil {
 		return nil, AsError(err)
 	}
-	var response fosite.AccessResponder
-	err = p.store.InTx(ctx, func(ctx context.Context) error {
-		var err error
-		response, err = p.fosite.NewAccessResponse(ctx, request)
-		return err
-	})
+	response, err := p.respond(ctx, request)
 	if err != nil {
 		return nil, AsError(err)
 	}
 	return p.tokenResponse(response, session), nil
+}
+
+// respond lets fosite issue the tokens, in one transaction. That of a refresh is
+// made where its tokens are stored: if anything failed after it, the client presents
+// its token again and is given the same answer.
+func (p *Provider) respond(ctx context.Context, request fosite.AccessRequester) (response fosite.AccessResponder, err error) {
+	if request.GetGrantTypes().ExactOne(registration.RefreshToken) {
+		return p.fosite.NewAccessResponse(ctx, request)
+	}
+	err = p.store.InTx(ctx, func(ctx context.Context) error {
+		response, err = p.fosite.NewAccessResponse(ctx, request)
+		return err
+	})
+	return response, err
 }
 
 // checkTokenRequest refuses what fosite would answer with another error than

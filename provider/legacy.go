@@ -152,12 +152,8 @@ func (p *Provider) rotateLegacy(ctx context.Context, presented string, session *
 	}
 	body, issued := p.tokens.successor(presented, rotation)
 	access := p.legacyAccess(session.ID, rotation.Generation, body, issued, true)
-	err = p.store.InTx(ctx, func(ctx context.Context) error {
-		if err := p.store.AddAccessToken(ctx, access.row); err != nil {
-			return err
-		}
-		return p.store.Rotate(ctx, session.Presented, key.Hash, p.tokens.refreshEnd(session.RefreshExpiresAt))
-	})
+	err = p.store.Rotate(ctx, session.Presented,
+		store.Successor{RefreshHash: key.Hash, RefreshExpiresAt: p.tokens.refreshEnd(session.RefreshExpiresAt), Access: access.row})
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, ErrUnknownToken
 	}

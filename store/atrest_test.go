@@ -89,7 +89,7 @@ func TestSecretsAtRest(t *testing.T) {
 		g := grant{ID: store.NewID(f.clock.Now()), Access: secret.Hash(note("access token")), Refresh: store.RefreshKey{Generation: 1, Hash: secret.Hash(note("refresh token"))}}
 		g.Refresh.SessionID = g.ID
 		f.must(f.startAs(g, alice, "D1", "c1"))
-		f.must(f.Rotate(f.ctx, g.Refresh, secret.Hash(note("next refresh token")), later))
+		f.must(f.rotateTo(g.Refresh, secret.Hash(note("next refresh token")), secret.Hash(note("next access token"))))
 		f.must(f.AddProof(f.ctx, store.ProofKey{Browser: browser, Localpart: "alice"}, alice))
 		secrets["UIA session id"], err = f.BeginUIA(f.ctx, "alice", g.ID)
 		f.must(err)

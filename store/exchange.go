@@ -18,6 +18,7 @@ type Exchange struct {
 	code    *codeRow
 	account accountColumns
 	session *sessionRow
+	access  NewAccessToken // of a refresh, still to be stored
 	device  *deviceGrantRow
 	// repeated: the answer to the device code was given before.
 	repeated bool

@@ -34,6 +34,15 @@ var (
 	_ storage.Transactional              = Fosite{}
 )
 
+// BeginTX implements storage.Transactional. A refresh needs none: it writes all at
+// once, in CreateRefreshTokenSession.
+func (f Fosite) BeginTX(ctx context.Context) (context.Context, error) {
+	if exchangeFrom(ctx).session != nil {
+		return ctx, nil
+	}
+	return f.Store.BeginTX(ctx)
+}
+
 // GetClient implements fosite.ClientManager.
 func (f Fosite) GetClient(ctx context.Context, id string) (fosite.Client, error) {
 	if x := exchangeFrom(ctx); x.client != nil && x.client.ID == id {
@@ -108,7 +117,8 @@ func (f Fosite) InvalidateAuthorizeCodeSession(ctx context.Context, hash string)
 	return f.RedeemCode(ctx, []byte(hash))
 }
 
-// CreateAccessTokenSession implements oauth2.AccessTokenStorage.
+// CreateAccessTokenSession implements oauth2.AccessTokenStorage. That of a refresh
+// waits for the refresh token, with which it is stored.
 func (f Fosite) CreateAccessTokenSession(ctx context.Context, hash string, r fosite.Requester) error {
 	session, ok := r.GetSession().(*Session)
 	if !ok {
@@ -118,13 +128,19 @@ func (f Fosite) CreateAccessTokenSession(ctx context.Context, hash string, r fos
 		return f.AddClientToken(ctx, []byte(hash), ClientToken{ClientID: r.GetClient().GetID(), Scope: strings.Join(r.GetGrantedScopes(), " "),
 			IssuedAt: session.IssuedAt, ExpiresAt: session.ExpiresAt})
 	}
-	if x := exchangeFrom(ctx); x.session == nil && !x.repeated {
+	x := exchangeFrom(ctx)
+	access := NewAccessToken{Hash: []byte(hash), SessionID: session.ID, Generation: session.Rotation.Generation,
+		IssuedAt: session.IssuedAt, ExpiresAt: session.ExpiresAt}
+	if x.session != nil {
+		x.access = access
+		return nil
+	}
+	if !x.repeated {
 		if err := f.startGrant(ctx, r, session); err != nil {
 			return err
 		}
 	}
-	return f.AddAccessToken(ctx, NewAccessToken{Hash: []byte(hash), SessionID: session.ID, Generation: session.Rotation.Generation,
-		IssuedAt: session.IssuedAt, ExpiresAt: session.ExpiresAt})
+	return f.AddAccessToken(ctx, access)
 }
 
 // startGrant begins the session of a code that is being exchanged. Its first
@@ -173,7 +189,7 @@ func (f Fosite) CreateRefreshTokenSession(ctx context.Context, signature, _ stri
 	if err != nil {
 		return err
 	}
-	return f.Rotate(ctx, session.Presented, next.Hash, session.RefreshExpiresAt)
+	return f.Rotate(ctx, session.Presented, Successor{RefreshHash: next.Hash, RefreshExpiresAt: session.RefreshExpiresAt, Access: x.access})
 }
 
 // GetRefreshTokenSession implements oauth2.RefreshTokenStorage.

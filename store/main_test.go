@@ -168,13 +168,17 @@ func (f *fixture) rotate(key store.RefreshKey) (next store.RefreshKey, access []
 	f.t.Helper()
 	next = store.RefreshKey{SessionID: key.SessionID, Generation: key.Generation + 1, Hash: secret.Bytes(32)}
 	access = secret.Bytes(32)
-	f.must(f.InTx(f.ctx, func(ctx context.Context) error {
-		if err := f.AddAccessToken(ctx, f.accessToken(key.SessionID, access, next.Generation)); err != nil {
-			return err
-		}
-		return f.Rotate(ctx, key, next.Hash, time.Time{})
-	}))
+	f.must(f.rotateTo(key, next.Hash, access))
 	return next, access
+}
+
+// rotateTo exchanges a refresh token for what has these hashes.
+func (f *fixture) rotateTo(key store.RefreshKey, refresh, access []byte) error {
+	return f.Rotate(f.ctx, key, f.successor(key, refresh, access))
+}
+
+func (f *fixture) successor(key store.RefreshKey, refresh, access []byte) store.Successor {
+	return store.Successor{RefreshHash: refresh, Access: f.accessToken(key.SessionID, access, key.Generation+1)}
 }
 
 // use accepts an access token, as introspection does.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"testing"
-	"time"
 
 	"github.com/ory/fosite"
 
@@ -67,7 +66,9 @@ func operations(ctx context.Context, f *fixture, g grant) []operation {
 		{"LoadCode", func() error { return f.LoadCode(ctx, []byte("c")) }},
 		{"LoadRefresh", func() error { return f.LoadRefresh(ctx, g.Refresh) }},
 		{"Presented", func() error { return only(f.Presented(ctx, g.Refresh, store.OAuth)) }},
-		{"Rotate", func() error { return f.Rotate(ctx, g.Refresh, secret.Bytes(32), time.Time{}) }},
+		{"Rotate", func() error {
+			return f.Rotate(ctx, g.Refresh, f.successor(g.Refresh, secret.Bytes(32), secret.Bytes(32)))
+		}},
 		{"StartSession", func() error { return f.in(ctx).startAs(f.newGrant(), store.Login{Localpart: "alice"}, "D2", "c1") }},
 		{"EndSession", func() error { return f.EndSession(ctx, g.ID, logout) }},
 		{"EndAllSessions", func() error { return f.EndAllSessions(ctx, "alice", logout) }},

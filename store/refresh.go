@@ -77,16 +77,40 @@ func (r *sessionRow) usedBefore(arrived time.Time) bool {
 	return r.GenerationUsedAt != nil && *r.GenerationUsedAt <= arrived.UnixMilli()
 }
 
-// Rotate replaces the refresh token that key names by the one that hashes to
-// next, in the generation that follows. Any number of callers with the same
-// pair succeed: one rotates, the others find it done. It returns ErrNotFound
-// when the session has ended or moved on meanwhile.
-func (s *Store) Rotate(ctx context.Context, key RefreshKey, next []byte, expires time.Time) error {
-	result := s.write(ctx).Exec(`UPDATE sessions SET generation = generation + 1, generation_used_at = NULL,
-			previous_refresh_hash = refresh_hash, refresh_hash = ?, previous_seed = successor_seed, successor_seed = ?,
-			rotated_at = ?, refresh_expires_at = ?, address = COALESCE(NULLIF(?, ''), address)
-		WHERE id = ? AND generation = ? AND refresh_hash = ? AND ended_at IS NULL`,
-		next, secret.Bytes(seedSize), s.now(), milli(expires), addressFrom(ctx), key.SessionID, key.Generation, key.Hash)
+// Successor is what a refresh token is exchanged for.
+type Successor struct {
+	RefreshHash []byte
+	// RefreshExpiresAt is the end of the refresh token; zero = never.
+	RefreshExpiresAt time.Time
+	Access           NewAccessToken
+}
+
+// Rotate replaces the refresh token that key names by its successor, in the
+// generation that follows, and stores the access token: both or neither. Any number
+// of callers with the same pair succeed: one rotates, the others find it done. It
+// returns ErrNotFound when the session has ended or moved on meanwhile.
+func (s *Store) Rotate(ctx context.Context, key RefreshKey, next Successor) error {
+	if s.postgres {
+		if done, err := s.rotateAtOnce(ctx, key, next); done || err != nil {
+			return err
+		}
+	}
+	return s.InTx(ctx, func(ctx context.Context) error {
+		if err := s.rotateSession(ctx, key, next); err != nil {
+			return err
+		}
+		return s.AddAccessToken(ctx, next.Access)
+	})
+}
+
+// rotateSession takes rotationValues.
+const rotateSession = `UPDATE sessions SET generation = generation + 1, generation_used_at = NULL,
+		previous_refresh_hash = refresh_hash, refresh_hash = ?, previous_seed = successor_seed, successor_seed = ?,
+		rotated_at = ?, refresh_expires_at = ?, address = COALESCE(NULLIF(?, ''), address)
+	WHERE id = ? AND generation = ? AND refresh_hash = ? AND ended_at IS NULL`
+
+func (s *Store) rotateSession(ctx context.Context, key RefreshKey, next Successor) error {
+	result := s.write(ctx).Exec(rotateSession, s.rotationValues(ctx, key, next)...)
 	if result.Error != nil || result.RowsAffected == 1 {
 		return fault("rotate a refresh token", result.Error)
 	}
@@ -94,7 +118,26 @@ func (s *Store) Rotate(ctx context.Context, key RefreshKey, next []byte, expires
 	// orders this answer before or after an end of the session, never amid it.
 	return one("repeat a rotation", s.write(ctx).Exec(`UPDATE sessions SET rotated_at = rotated_at
 		WHERE id = ? AND generation = ? AND refresh_hash = ? AND previous_refresh_hash = ? AND ended_at IS NULL`,
-		key.SessionID, key.Generation+1, next, key.Hash), ErrNotFound)
+		key.SessionID, key.Generation+1, next.RefreshHash, key.Hash), ErrNotFound)
+}
+
+func (s *Store) rotationValues(ctx context.Context, key RefreshKey, next Successor) []any {
+	return []any{next.RefreshHash, secret.Bytes(seedSize), s.now(), milli(next.RefreshExpiresAt), addressFrom(ctx), key.SessionID, key.Generation, key.Hash}
+}
+
+// rotateAtOnce is the statement that rotates and stores the access token, which
+// PostgreSQL is asked once for, and four times with a transaction around two.
+const rotateAtOnce = `WITH rotated AS (` + rotateSession + ` RETURNING id)
+	INSERT INTO access_tokens (token_hash, session_id, generation, issued_at, expires_at)
+	SELECT ?::BYTEA, id, ?::BIGINT, ?::BIGINT, ?::BIGINT FROM rotated ON CONFLICT DO NOTHING`
+
+// rotateAtOnce tells whether it has rotated. If not, the rotation was done before, or
+// the session is another one by now.
+func (s *Store) rotateAtOnce(ctx context.Context, key RefreshKey, next Successor) (done bool, err error) {
+	a := next.Access
+	values := append(s.rotationValues(ctx, key, next), a.Hash, a.Generation, a.IssuedAt.UnixMilli(), milli(a.ExpiresAt))
+	result := s.write(ctx).Exec(rotateAtOnce, values...)
+	return result.RowsAffected == 1, fault("rotate a refresh token", result.Error)
 }
 
 // Presented returns the session of a refresh token of one kind, with what its

@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"testing"
 	"time"
@@ -33,23 +32,23 @@ func TestRotate(t *testing.T) {
 		generation int64 // afterwards
 	}{
 		{"a token rotates", func(*fixture, grant) {}, "R2", nil, 2},
-		{"D-24: and again to the same successor", func(f *fixture, g grant) { f.must(f.Rotate(f.ctx, g.Refresh, secret.Hash("R2"), time.Time{})) }, "R2", nil, 2},
-		{"not to another one", func(f *fixture, g grant) { f.must(f.Rotate(f.ctx, g.Refresh, secret.Hash("R2"), time.Time{})) }, "R2'", store.ErrNotFound, 2},
+		{"D-24: and again to the same successor", func(f *fixture, g grant) { f.must(f.rotateTo(g.Refresh, secret.Hash("R2"), secret.Hash("A2"))) }, "R2", nil, 2},
+		{"not to another one", func(f *fixture, g grant) { f.must(f.rotateTo(g.Refresh, secret.Hash("R2"), secret.Hash("A2"))) }, "R2'", store.ErrNotFound, 2},
 		{"not a token that is none of the session's", func(f *fixture, g grant) {
 			f.exec("UPDATE sessions SET refresh_hash = ? WHERE id = ?", secret.Hash("another"), g.ID)
 		}, "R2", store.ErrNotFound, 1},
 		{"nor again", func(f *fixture, g grant) {
-			f.must(f.Rotate(f.ctx, g.Refresh, secret.Hash("R2"), time.Time{}))
+			f.must(f.rotateTo(g.Refresh, secret.Hash("R2"), secret.Hash("A2")))
 			f.exec("UPDATE sessions SET previous_refresh_hash = ? WHERE id = ?", secret.Hash("another"), g.ID)
 		}, "R2", store.ErrNotFound, 2},
 		{"not when the successor has moved on", func(f *fixture, g grant) {
-			f.must(f.Rotate(f.ctx, g.Refresh, secret.Hash("R2"), time.Time{}))
+			f.must(f.rotateTo(g.Refresh, secret.Hash("R2"), secret.Hash("A2")))
 			second := store.RefreshKey{SessionID: g.ID, Generation: 2, Hash: secret.Hash("R2")}
-			f.must(f.Rotate(f.ctx, second, secret.Hash("R3"), time.Time{}))
+			f.must(f.rotateTo(second, secret.Hash("R3"), secret.Hash("A3")))
 		}, "R2", store.ErrNotFound, 3},
 		{"not after the session has ended", func(f *fixture, g grant) { f.must(f.EndSession(f.ctx, g.ID, logout)) }, "R2", store.ErrNotFound, 1},
 		{"not again after the session has ended", func(f *fixture, g grant) {
-			f.must(f.Rotate(f.ctx, g.Refresh, secret.Hash("R2"), time.Time{}))
+			f.must(f.rotateTo(g.Refresh, secret.Hash("R2"), secret.Hash("A2")))
 			f.must(f.EndSession(f.ctx, g.ID, logout))
 		}, "R2", store.ErrNotFound, 2},
 	}
@@ -58,7 +57,10 @@ func TestRotate(t *testing.T) {
 			each(t, func(f *fixture) {
 				g := f.start(f.login("alice"), "D1", "c1")
 				tt.prepare(f, g)
-				f.want("rotate", f.Rotate(f.ctx, g.Refresh, secret.Hash(tt.next), time.Time{}), tt.want)
+				access := secret.Hash("A of " + tt.next)
+				f.want("rotate", f.rotateTo(g.Refresh, secret.Hash(tt.next), access), tt.want)
+				_, err := f.AccessToken(f.ctx, access)
+				f.want("D-24: the access token with it", err, tt.want)
 				if got := f.generation(g); got != tt.generation {
 					f.t.Errorf("generation %d, want %d", got, tt.generation)
 				}
@@ -73,13 +75,7 @@ func TestRotateManyAtOnce(t *testing.T) {
 		g := f.start(f.login("alice"), "D1", "c1")
 		access, next := secret.Bytes(32), secret.Bytes(32)
 		wantAll(f.t, together(100, func(i int) error {
-			s := servers[i%2]
-			return s.InTx(f.ctx, func(ctx context.Context) error {
-				if err := s.AddAccessToken(ctx, f.accessToken(g.ID, access, 2)); err != nil {
-					return err
-				}
-				return s.Rotate(ctx, g.Refresh, next, time.Time{})
-			})
+			return servers[i%2].Rotate(f.ctx, g.Refresh, f.successor(g.Refresh, next, access))
 		}))
 		if got := f.generation(g); got != 2 {
 			f.t.Errorf("generation %d, want 2", got)
@@ -91,18 +87,18 @@ func TestRotateManyAtOnce(t *testing.T) {
 func TestRotateAndEndAtOnce(t *testing.T) {
 	each(t, func(f *fixture) {
 		g := f.start(f.login("alice"), "D1", "c1")
-		next := secret.Bytes(32)
+		next, access := secret.Bytes(32), secret.Bytes(32)
 		for _, err := range together(40, func(i int) error {
 			if i == 20 {
 				return f.EndSession(f.ctx, g.ID, logout)
 			}
-			return f.Rotate(f.ctx, g.Refresh, next, time.Time{})
+			return f.rotateTo(g.Refresh, next, access)
 		}) {
 			if err != nil && !errors.Is(err, store.ErrNotFound) {
 				f.t.Errorf("error %v, want none or ErrNotFound", err)
 			}
 		}
-		f.want("rotate afterwards", f.Rotate(f.ctx, g.Refresh, next, time.Time{}), store.ErrNotFound)
+		f.want("rotate afterwards", f.rotateTo(g.Refresh, next, access), store.ErrNotFound)
 	})
 }
 
@@ -185,7 +181,9 @@ func TestRefreshExpiry(t *testing.T) {
 		g := f.start(f.login("alice"), "D1", "c1")
 		end := f.clock.Now().Add(90 * 24 * time.Hour)
 		next := store.RefreshKey{SessionID: g.ID, Generation: 2, Hash: secret.Bytes(32)}
-		f.must(f.Rotate(f.ctx, g.Refresh, next.Hash, end))
+		successor := f.successor(g.Refresh, next.Hash, secret.Bytes(32))
+		successor.RefreshExpiresAt = end
+		f.must(f.Rotate(f.ctx, g.Refresh, successor))
 		if session := f.wantPresented("the new token", next, nil); !session.RefreshExpiresAt.Equal(end) {
 			f.t.Errorf("it expires at %v, want %v", session.RefreshExpiresAt, end)
 		}

@@ -38,8 +38,9 @@ type fixture struct {
 
 // open opens a database that is not filled, with a client.
 func open(t *testing.T, d storetest.Database) *fixture {
-	o := storetest.Options(t, d.URL(t))
-	f := &fixture{Store: storetest.Open(t, o), ctx: t.Context(), t: t, clientID: store.NewID(storetest.Start), clock: o.Clock.(*clock.Manual)}
+	o, manual := storetest.Options(t, d.URL(t)), clock.NewManual(storetest.Start)
+	o.Clock = manual
+	f := &fixture{Store: storetest.Open(t, o), ctx: t.Context(), t: t, clientID: store.NewID(storetest.Start), clock: manual}
 	f.register()
 	var err error
 	f.Database, err = fill.Open(t.Context(), o.URL)
@@ -151,10 +152,8 @@ func TestARefreshTokenIsExchanged(t *testing.T) {
 			f.t.Errorf("what it is exchanged for: %+v", presented.Rotation)
 		}
 		next := store.RefreshKey{SessionID: id, Generation: 2, Hash: secret.Hash("next")}
-		f.must(f.InTx(f.ctx, func(ctx context.Context) error {
-			row := store.NewAccessToken{Hash: secret.Hash("new"), SessionID: id, Generation: 2, IssuedAt: storetest.Start, ExpiresAt: storetest.Start.Add(time.Minute)}
-			return errors.Join(f.AddAccessToken(ctx, row), f.Rotate(ctx, key, next.Hash, time.Time{}))
-		}))
+		f.must(f.Rotate(f.ctx, key, store.Successor{RefreshHash: next.Hash,
+			Access: store.NewAccessToken{Hash: secret.Hash("new"), SessionID: id, Generation: 2, IssuedAt: storetest.Start, ExpiresAt: storetest.Start.Add(time.Minute)}}))
 		_, err = f.Presented(f.ctx, next, store.OAuth)
 		f.must(err)
 	})
