@@ -58,13 +58,22 @@ type Provider struct {
 // recognised with.
 const tokenSecretSize = 32
 
+// TokenSecret is what all servers on a database derive and recognise tokens with.
+func TokenSecret(ctx context.Context, s *store.Store) ([]byte, error) {
+	key, err := s.ServerSecret(ctx, "tokens", secret.Bytes(tokenSecretSize))
+	if err != nil {
+		return nil, fmt.Errorf("prepare the token secret: %w", err)
+	}
+	return key, nil
+}
+
 // New composes the server, which Activate then takes into use. Without well_known.client it serves the legacy API
 // alone: there is no issuer, and so no metadata and no ID token.
 func New(ctx context.Context, o Options) (*Provider, error) {
 	p := &Provider{config: o.Config, issuer: o.Config.WellKnown.Client, store: o.Store, homeserver: o.Homeserver, clock: o.Clock, log: o.Logger}
-	key, err := o.Store.ServerSecret(ctx, "tokens", secret.Bytes(tokenSecretSize))
+	key, err := TokenSecret(ctx, o.Store)
 	if err != nil {
-		return nil, fmt.Errorf("prepare the token secret: %w", err)
+		return nil, err
 	}
 	p.tokens = &tokens{key: key, clock: o.Clock, accessTTL: o.Config.AccessTokenTTL, refreshTTL: o.Config.RefreshTokenTTL, idleOnly: o.Config.RefreshTokenIdleOnly}
 	p.keys, err = signing.Open(ctx, signing.Options{Store: o.Store, Clock: o.Clock, Logger: o.Logger, Rotation: o.Config.SigningKeyRotation})

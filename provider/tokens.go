@@ -306,6 +306,13 @@ func AccessToken(body []byte) string {
 	return prefixAccess + text + checksum(text)
 }
 
+// RefreshToken writes 32 secret bytes as the first refresh token of a session, as a
+// server does that has this token secret.
+func RefreshToken(tokenSecret []byte, sessionID string, body []byte) (string, error) {
+	token, _, err := (&tokens{key: tokenSecret}).refreshToken(prefixRefresh, sessionID, 1, body)
+	return token, err
+}
+
 // checksum lets a mistyped or cut token be told from a real one without asking
 // the database: CRC-32, eight hexadecimal digits.
 func checksum(body string) string {

@@ -63,12 +63,14 @@ func (r *run) configure() error {
 			return err
 		}
 	}
-	secretFile := filepath.Join(r.Dir, "keymaker.secret")
-	if _, err := secret.ReadOrCreateKey(secretFile); err != nil {
+	if r.each() < 1 {
+		return fmt.Errorf("%d sessions are too few for %d clients, each of which keeps some going: three for each will do", r.Stored, r.Concurrency)
+	}
+	if _, err := secret.ReadOrCreateKey(r.secretFile()); err != nil {
 		return fmt.Errorf("make the secret file: %w", err)
 	}
 	text, err := toml.Marshal(map[string]any{"global": map[string]any{
-		"server_name": serverName, "port": port, "log_format": "json", "secret_file": secretFile,
+		"server_name": serverName, "port": port, "log_format": "json", "secret_file": r.secretFile(),
 		"well_known":        map[string]any{"client": url},
 		"database":          map[string]any{"url": r.Database.Reveal()},
 		"homeserver":        map[string]any{"kind": "embedded", "secret": homeserverSecret},
@@ -80,6 +82,8 @@ func (r *run) configure() error {
 	r.url = url
 	return os.WriteFile(r.configFile(), text, 0o600)
 }
+
+func (r *run) secretFile() string { return filepath.Join(r.Dir, "keymaker.secret") }
 
 func (r *run) configFile() string { return filepath.Join(r.Dir, "keymaker.toml") }
 
@@ -139,6 +143,9 @@ func (r *run) register(ctx context.Context, p *process) error {
 // fill stores what was asked for, or what an earlier run has not left of it: the
 // codes, each of which is used once.
 func (r *run) fill(ctx context.Context) error {
+	if err := r.readTokenSecret(ctx); err != nil {
+		return err
+	}
 	d, err := fill.Open(ctx, r.Database)
 	if err != nil {
 		return err
@@ -147,15 +154,12 @@ func (r *run) fill(ctx context.Context) error {
 	now := time.Now()
 	if !r.Again {
 		r.say("storing %d sessions", r.Stored)
-		if err := d.Unused(ctx); err != nil {
-			return err
-		}
-		if err := d.AddSessions(ctx, fill.Sessions{Count: r.Stored, ClientID: r.clientID, Now: now, Asked: r.Asked, Token: r.token}); err != nil {
+		if err := r.fillSessions(ctx, d, now); err != nil {
 			return err
 		}
 	}
 	sum := sha256.Sum256([]byte(verifier))
-	err = d.AddCodes(ctx, fill.Codes{Count: r.storedCodes(), Scope: "openid ", ClientID: r.clientID, RedirectURI: redirectURI, Now: now,
+	err = d.AddCodes(ctx, fill.Codes{Count: r.storedCodes(), ClientID: r.clientID, RedirectURI: redirectURI, Now: now,
 		Challenge: base64.RawURLEncoding.EncodeToString(sum[:]), Code: r.code, Users: r.Stored})
 	if err != nil {
 		return err
@@ -164,10 +168,23 @@ func (r *run) fill(ctx context.Context) error {
 	return r.keep()
 }
 
-// storedCodes are for the start of the chains, for exchanges and for the mix.
-func (r *run) storedCodes() int {
-	return r.Concurrency*chainsPerClient + int(2*codesPerSecond*r.For.Seconds())
+func (r *run) fillSessions(ctx context.Context, d *fill.Database, now time.Time) error {
+	if err := d.Unused(ctx); err != nil {
+		return err
+	}
+	r.storedAt = now
+	r.deal(nil)
+	var failed error
+	refresh := func(i int, id string) string {
+		token, err := r.refreshToken(i, id)
+		failed = errors.Join(failed, err)
+		return token
+	}
+	return errors.Join(d.AddSessions(ctx, fill.Sessions{Count: r.Stored, ClientID: r.clientID, Now: now, Asked: r.Asked, Token: r.token, Refresh: refresh}), failed)
 }
+
+// storedCodes are for exchanges and for the mix.
+func (r *run) storedCodes() int { return int(2 * codesPerSecond * r.For.Seconds()) }
 
 // token is the access token of a stored session. None is kept: it follows from
 // its number.

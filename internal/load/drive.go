@@ -2,13 +2,17 @@ package load
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
 )
 
-// act is one thing that a client does; n counts what this client has done.
+// act is one thing that a client does; n counts what this client has done. With
+// errNoMore the client stops, for there is nothing left to do.
 type act func(ctx context.Context, c *client, worker, n int) error
+
+var errNoMore = errors.New("there is no more")
 
 // sample is what all clients together have seen.
 type sample struct {
@@ -49,7 +53,11 @@ func driveOne(ctx context.Context, worker int, end time.Time, do act) (s sample)
 		if began.After(end) {
 			return s
 		}
-		if err := do(ctx, c, worker, n); err != nil {
+		err := do(ctx, c, worker, n)
+		if errors.Is(err, errNoMore) {
+			return s
+		}
+		if err != nil {
 			s.failed++
 			s.first = err
 			continue

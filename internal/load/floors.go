@@ -114,12 +114,12 @@ func (r *run) byHand(ctx context.Context) (Measurement, error) {
 		return Measurement{}, err
 	}
 	defer func() { _ = d.Close() }()
-	refresher, err := d.Refresher(ctx, r.Concurrency*chainsPerClient)
+	refresher, err := d.Refresher(ctx)
 	if err != nil {
 		return Measurement{}, err
 	}
-	s := drive(ctx, r.Concurrency, r.For, func(ctx context.Context, _ *client, worker, n int) error {
-		return refresher.Refresh(ctx, worker*chainsPerClient+n%chainsPerClient)
+	s := drive(ctx, r.Concurrency, r.For, func(ctx context.Context, _ *client, _, _ int) error {
+		return refresher.Refresh(ctx, r.anyByHand())
 	})
 	return measured(s, 0), s.first
 }

@@ -65,10 +65,8 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 	if err := r.prepare(ctx); err != nil {
 		return nil, err
 	}
-	if report, err = r.measure(ctx); err != nil {
-		return nil, err
-	}
-	return report, r.keep()
+	report, err = r.measure(ctx)
+	return report, errors.Join(err, r.keep())
 }
 
 // run is one run of the program.
@@ -78,15 +76,18 @@ type run struct {
 	url       string // of the server
 	seed      []byte // of the stored tokens
 	codeSeed  []byte // of the stored codes
-	idp       *identityProvider
-	server    *process
-	empty     *process
-	clientID  string
-	matrix    *matrixclient.Client
-	codes     atomic.Int64 // how many are used already
-	revoked   atomic.Int64
-	chains    []tokens // of the sessions that refresh
-	closers   []func() error
+	// tokenSecret is the server's.
+	tokenSecret []byte
+	storedAt    time.Time // exact to the millisecond
+	idp         *identityProvider
+	server      *process
+	empty       *process
+	clientID    string
+	matrix      *matrixclient.Client
+	codes       atomic.Int64 // how many are used already
+	revoked     atomic.Int64
+	chains      []chains // by client
+	closers     []func() error
 }
 
 // prepare makes the configuration and the database, fills it, and starts the
@@ -162,7 +163,7 @@ func (r *run) measure(ctx context.Context) (*Report, error) {
 	if report.IdleBytes, err = r.server.memory(resident); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(r.discover(ctx), r.login(ctx)); err != nil {
+	if err := r.discover(ctx); err != nil {
 		return nil, err
 	}
 	for _, f := range floors {

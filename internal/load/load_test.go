@@ -64,11 +64,19 @@ func TestRun(t *testing.T) {
 
 func TestADatabaseInUseIsLeftAlone(t *testing.T) {
 	t.Setenv(binaryVariable, "1")
-	o := load.Options{Dir: t.TempDir(), Stored: 1, For: time.Millisecond, Concurrency: 1, Only: []string{"JWKS"}}
+	o := load.Options{Dir: t.TempDir(), Stored: 3, For: time.Millisecond, Concurrency: 1, Only: []string{"JWKS"}}
 	if _, err := load.Run(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := load.Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "is in use") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestTooFewSessions(t *testing.T) {
+	t.Setenv(binaryVariable, "1")
+	o := load.Options{Dir: t.TempDir(), Stored: 5, For: time.Millisecond, Concurrency: 3, Only: []string{"JWKS"}}
+	if _, err := load.Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "too few for 3 clients") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 )
 
 // operation is what clients ask the server for.
@@ -17,20 +16,21 @@ type operation struct {
 	name  string
 	floor string // what its rate is compared with
 	act   func(r *run) act
+	once  bool // what it uses is used up, so that it is not tried for a moment before
 }
 
 // operations are all that there are, in the order of the report.
 var operations = []operation{
-	{"discovery", floorGet, func(r *run) act { return r.getter(discoveryPath) }},
-	{"JWKS", floorGet, func(r *run) act { return r.getter(jwksPath) }},
-	{"introspection", floorPost, (*run).introspection},
-	{"refresh", floorSQL, (*run).refresh},
-	{"userinfo", floorGet, (*run).userinfo},
-	{"registration", floorPost, (*run).registration},
-	{"code exchange", floorPost, (*run).exchange},
-	{"whole login", floorPost, (*run).signIn},
-	{"mix", floorPost, (*run).mix},
-	{"revocation", floorPost, (*run).revocation}, // at last: it ends what others ask about
+	{"discovery", floorGet, func(r *run) act { return r.getter(discoveryPath) }, false},
+	{"JWKS", floorGet, func(r *run) act { return r.getter(jwksPath) }, false},
+	{"introspection", floorPost, (*run).introspection, false},
+	{"refresh", floorSQL, (*run).refresh, false},
+	{"userinfo", floorGet, (*run).userinfo, false},
+	{"registration", floorPost, (*run).registration, false},
+	{"code exchange", floorPost, (*run).exchange, false},
+	{"whole login", floorPost, (*run).signIn, false},
+	{"mix", floorPost, (*run).mix, false},
+	{"revocation", floorPost, (*run).revocation, true}, // at last: it ends what others ask about
 }
 
 const (
@@ -67,8 +67,10 @@ func (r *run) chosen() []operation {
 // operate asks for one operation, first for a moment that does not count.
 func (r *run) operate(ctx context.Context, op operation) (Measurement, error) {
 	do := op.act(r)
-	if warm := drive(ctx, r.Concurrency, r.For/10, do); warm.first != nil && len(warm.took) == 0 {
-		return Measurement{}, warm.first
+	if !op.once {
+		if warm := drive(ctx, r.Concurrency, r.For/10, do); warm.first != nil && len(warm.took) == 0 {
+			return Measurement{}, warm.first
+		}
 	}
 	before, err := r.server.cpu()
 	if err != nil {
@@ -99,13 +101,21 @@ func (r *run) getter(path string) act {
 }
 
 // kept are how many of the stored sessions no revocation ends: the first ones.
-func (r *run) kept() int { return max(1, r.Stored-r.Stored/10) }
+func (r *run) kept() int { return r.Stored - r.Stored*3/10 }
 
 // introspection asks as a homeserver does, about any of the stored tokens.
 func (r *run) introspection() act {
+	ask := r.askAbout()
+	return func(ctx context.Context, c *client, _, _ int) error { return ask(ctx, c, r.anyToken()) }
+}
+
+// anyToken is the access token of any of the stored sessions that no revocation ends.
+func (r *run) anyToken() string { return r.token(rand.IntN(r.kept())) } //nolint:gosec // any will do
+
+// askAbout asks about one token as a homeserver does.
+func (r *run) askAbout() func(ctx context.Context, c *client, token string) error {
 	target := r.url + "/oauth2/introspect"
-	return func(ctx context.Context, c *client, _, _ int) error {
-		token := r.token(rand.IntN(r.kept())) //nolint:gosec // any will do
+	return func(ctx context.Context, c *client, token string) error {
 		q := post(target, formType, "token="+token)
 		q.bearer = homeserverSecret
 		body, err := c.send(ctx, q, http.StatusOK)
@@ -149,44 +159,4 @@ func (r *run) tokenRequest(ctx context.Context, c *client, form url.Values) (t t
 func (r *run) exchangeCode(ctx context.Context, c *client, n int) (tokens, error) {
 	return r.tokenRequest(ctx, c, url.Values{"grant_type": {"authorization_code"}, "code": {r.code(n)}, "redirect_uri": {redirectURI},
 		"client_id": {r.clientID}, "code_verifier": {verifier}})
-}
-
-// chainsPerClient are how many sessions each client keeps going.
-const chainsPerClient = 16
-
-// login begins the sessions that refresh.
-func (r *run) login(ctx context.Context) error {
-	c := newClient()
-	defer c.close()
-	for n := range r.Concurrency * chainsPerClient {
-		t, err := r.exchangeCode(ctx, c, n)
-		if err != nil {
-			return fmt.Errorf("begin session %d: %w", n, err)
-		}
-		r.chains = append(r.chains, t)
-	}
-	r.codes.Store(int64(len(r.chains)))
-	return nil
-}
-
-// chain is one of the sessions that a client keeps going.
-func (r *run) chain(worker, n int) *tokens {
-	return &r.chains[worker*chainsPerClient+n%chainsPerClient]
-}
-
-// refresh lets each client keep its own sessions going, one after the other:
-// what a session is given is what it presents the next time.
-func (r *run) refresh() act {
-	return func(ctx context.Context, c *client, worker, n int) error {
-		mine := r.chain(worker, n)
-		next, err := r.tokenRequest(ctx, c, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {mine.Refresh}, "client_id": {r.clientID}})
-		if err != nil {
-			return err
-		}
-		if next.Refresh == mine.Refresh {
-			return fmt.Errorf("the refresh token of session %s is not replaced", strconv.Itoa(n%chainsPerClient))
-		}
-		*mine = next
-		return nil
-	}
 }

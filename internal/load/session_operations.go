@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -10,12 +11,12 @@ import (
 	"keymaker/internal/secret"
 )
 
-// userinfo asks with the access tokens of the sessions that are kept going.
+// userinfo asks with any of the stored tokens.
 func (r *run) userinfo() act {
 	target := r.url + "/_tuwunel/oidc/userinfo"
-	return func(ctx context.Context, c *client, worker, n int) error {
+	return func(ctx context.Context, c *client, _, _ int) error {
 		q := get(target)
-		q.bearer = r.chain(worker, n).Access
+		q.bearer = r.anyToken()
 		_, err := c.send(ctx, q, http.StatusOK)
 		return err
 	}
@@ -45,14 +46,30 @@ func (r *run) exchange() act {
 	}
 }
 
-// revocation ends the sessions of stored tokens, each once as long as there are
-// any.
+// revocation ends the sessions of stored tokens, each once.
 func (r *run) revocation() act {
 	target := r.url + "/_tuwunel/oidc/revoke"
 	return func(ctx context.Context, c *client, _, _ int) error {
-		token := r.token(min(r.kept()+int(r.revoked.Add(1))%max(1, r.Stored-r.kept()), r.Stored-1))
-		_, err := c.send(ctx, post(target, formType, url.Values{"token": {token}, "client_id": {r.clientID}}.Encode()), http.StatusOK)
+		i := r.kept() + int(r.revoked.Add(1)) - 1
+		if i >= r.Stored {
+			return errNoMore
+		}
+		_, err := c.send(ctx, post(target, formType, url.Values{"token": {r.token(i)}, "client_id": {r.clientID}}.Encode()), http.StatusOK)
 		return err
+	}
+}
+
+// introspectionAfterRefresh asks about the token that the client was given last, and
+// if that was asked about, any.
+func (r *run) introspectionAfterRefresh() act {
+	ask := r.askAbout()
+	return func(ctx context.Context, c *client, worker, _ int) error {
+		token := r.chains[worker].unasked
+		r.chains[worker].unasked = ""
+		if token == "" {
+			token = r.anyToken()
+		}
+		return ask(ctx, c, token)
 	}
 }
 
@@ -64,19 +81,28 @@ type share struct {
 
 // mix is what a homeserver and its clients ask, as far as one can tell: clients
 // refresh when their token is five minutes old, and fetch the metadata before;
-// the homeserver asks about every token every two minutes; few sign in or out.
+// the homeserver asks about every token at once and then every two minutes; few sign
+// in or out.
 func (r *run) mix() act {
 	shares := []share{
-		{650, r.introspection()}, {150, r.refresh()}, {140, r.getter(discoveryPath)}, {20, r.getter(jwksPath)}, {20, r.userinfo()},
+		{650, r.introspectionAfterRefresh()}, {150, r.refresh()}, {140, r.getter(discoveryPath)}, {20, r.getter(jwksPath)}, {20, r.userinfo()},
 		{8, r.registration()}, {8, r.exchange()}, {4, r.revocation()},
 	}
 	return func(ctx context.Context, c *client, worker, n int) error {
 		left := rand.IntN(1000) //nolint:gosec // it is no secret
 		for _, s := range shares {
 			if left -= s.of; left < 0 {
-				return s.act(ctx, c, worker, n)
+				return more(s.act(ctx, c, worker, n))
 			}
 		}
 		return nil
 	}
+}
+
+// more lets a client go on with something else.
+func more(err error) error {
+	if errors.Is(err, errNoMore) {
+		return nil
+	}
+	return err
 }

@@ -16,16 +16,12 @@ import (
 type Refresher struct {
 	db             *sql.DB
 	update, insert *sql.Stmt
-	ids            []string
 }
 
-// Refresher prepares the changes on so many sessions.
-func (d *Database) Refresher(ctx context.Context, sessions int) (*Refresher, error) {
-	ids, err := d.someSessions(ctx, sessions)
-	if err != nil {
-		return nil, err
-	}
-	r := &Refresher{db: d.db, ids: ids}
+// Refresher prepares the changes.
+func (d *Database) Refresher(ctx context.Context) (*Refresher, error) {
+	r := &Refresher{db: d.db}
+	var err error
 	if r.update, err = d.db.PrepareContext(ctx, d.bind(`UPDATE sessions SET generation = generation + 1, generation_used_at = NULL,
 		previous_refresh_hash = refresh_hash, refresh_hash = ?, previous_seed = successor_seed, successor_seed = ?, rotated_at = ?
 		WHERE id = ?`)); err != nil {
@@ -38,28 +34,10 @@ func (d *Database) Refresher(ctx context.Context, sessions int) (*Refresher, err
 	return r, nil
 }
 
-func (d *Database) someSessions(ctx context.Context, n int) ([]string, error) {
-	rows, err := d.db.QueryContext(ctx, d.bind("SELECT id FROM sessions ORDER BY id LIMIT ?"), n)
-	if err != nil {
-		return nil, fmt.Errorf("read sessions: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	var ids []string
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, fmt.Errorf("read sessions: %w", err)
-		}
-		ids = append(ids, id)
-	}
-	return ids, rows.Err()
-}
-
-// Refresh changes the rows of one refresh of the session of that number, in one
+// Refresh changes the rows of one refresh of the session of that id, in one
 // transaction. It is safe for concurrent use.
-func (r *Refresher) Refresh(ctx context.Context, i int) error {
+func (r *Refresher) Refresh(ctx context.Context, id string) error {
 	now := time.Now()
-	id := r.ids[i%len(r.ids)]
 	tx, err := r.db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)

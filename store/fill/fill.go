@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -50,7 +51,7 @@ const (
 // nil = never, and how long before its device was seen.
 func (a Asked) used(i int) (first *time.Duration, seen time.Duration) {
 	ago := time.Duration(i) * apart
-	began := time.Hour
+	began := age
 	switch a {
 	case AskedNever:
 		return nil, began
@@ -61,6 +62,9 @@ func (a Asked) used(i int) (first *time.Duration, seen time.Duration) {
 		return &ago, ago
 	}
 }
+
+// age is how old the stored sessions are.
+const age = time.Hour
 
 // firstGeneration is that of a session which has not been refreshed.
 const firstGeneration = 1
@@ -74,13 +78,13 @@ type Sessions struct {
 	Asked Asked
 	// Token is the access token of a session, by its number from 0.
 	Token func(i int) string
-	// RefreshHash is the hash of the refresh token of a session, which is of the
-	// first generation; nil = of tokens that nobody has.
-	RefreshHash func(i int) []byte
+	// Refresh is the refresh token of a session, by its number and its id. It is of
+	// the first generation.
+	Refresh func(i int, id string) string
 }
 
 // Scope is what a session or a code may do, without its device.
-const Scope = "urn:matrix:client:api:* urn:matrix:client:device:"
+const Scope = "openid urn:matrix:client:api:* urn:matrix:client:device:"
 
 // Localpart is the user of a session or a code, by its number.
 func Localpart(i int) string { return fmt.Sprintf("user%07d", i/devicesPerUser) }
@@ -104,18 +108,10 @@ func (d *Database) AddSessions(ctx context.Context, s Sessions) error {
 	if err := d.exec(ctx, "PRAGMA synchronous = OFF", "PRAGMA cache_size = -400000"); err != nil {
 		return err
 	}
-	refreshHash := s.RefreshHash
-	if refreshHash == nil {
-		refreshHash = func(int) []byte { return secret.Bytes(32) }
-	}
 	now := s.Now.UnixMilli()
-	began := s.Now.Add(-time.Hour)
-	ids := make([]string, s.Count)
-	for i := range ids {
-		ids[i] = sessionID(began, i)
-	}
+	id := func(i int) string { return SessionID(s.Now, i) }
 	device := func(i int) string { return fmt.Sprintf("DEVICE%07d", i) }
-	at := began.UnixMilli()
+	at := s.Now.Add(-age).UnixMilli()
 	ago := func(d time.Duration) int64 { return s.Now.Add(-d).UnixMilli() }
 	tables := []table{
 		{"users", []string{"localpart", "display_name", "email", "created_at"}, (s.Count + devicesPerUser - 1) / devicesPerUser,
@@ -132,12 +128,12 @@ func (d *Database) AddSessions(ctx context.Context, s Sessions) error {
 				if first, _ := s.Asked.used(i); first != nil {
 					used = ago(*first)
 				}
-				return append([]any{ids[i], "oauth", Localpart(i), device(i), s.ClientID, Scope + device(i), at, at, firstGeneration, used, refreshHash(i), secret.Bytes(16), at},
+				return append([]any{id(i), "oauth", Localpart(i), device(i), s.ClientID, Scope + device(i), at, at, firstGeneration, used, secret.Hash(s.Refresh(i, id(i))), secret.Bytes(16), at},
 					upstream(Localpart(i))...)
 			}},
 		{"access_tokens", []string{"token_hash", "session_id", "generation", "issued_at", "expires_at"}, s.Count,
 			func(i int) []any {
-				return []any{secret.Hash(s.Token(i)), ids[i], firstGeneration, now, s.Now.Add(24 * time.Hour).UnixMilli()}
+				return []any{secret.Hash(s.Token(i)), id(i), firstGeneration, now, s.Now.Add(24 * time.Hour).UnixMilli()}
 			}},
 	}
 	for _, t := range tables {
@@ -155,9 +151,7 @@ type Codes struct {
 	ClientID    string
 	RedirectURI string
 	Challenge   string // S256
-	// Scope is put before the scope of the device: "openid " or nothing.
-	Scope string
-	Now   time.Time
+	Now         time.Time
 	// Code is a code by its number from 0, and Users how many sessions' users
 	// there are.
 	Code  func(i int) string
@@ -172,7 +166,7 @@ func (d *Database) AddCodes(ctx context.Context, c Codes) error {
 			"code_challenge_method", "nonce", "auth_time", "created_at", "expires_at"}, upstreamColumns), c.Count,
 		func(i int) []any {
 			device, user := "CODE"+secret.Letters(12), Localpart(i%max(1, c.Users))
-			return append([]any{secret.Hash(c.Code(i)), ulid.Make().String(), c.ClientID, user, device, c.Scope + Scope + device,
+			return append([]any{secret.Hash(c.Code(i)), ulid.Make().String(), c.ClientID, user, device, Scope + device,
 				c.RedirectURI, c.Challenge, "S256", "", at, at, c.Now.Add(24 * time.Hour).UnixMilli()}, upstream(user)...)
 		},
 	})
@@ -245,10 +239,11 @@ func (d *Database) settle(ctx context.Context) error {
 	return d.exec(ctx, "PRAGMA synchronous = FULL", "PRAGMA wal_checkpoint(TRUNCATE)", "PRAGMA cache_size = -16000")
 }
 
-// sessionID is the id of a session, which sorts by its number.
-func sessionID(began time.Time, i int) string {
+// SessionID is the id of a stored session, which sorts by its number, where now was
+// the time when it was stored.
+func SessionID(now time.Time, i int) string {
 	var id ulid.ULID
-	_ = id.SetTime(uint64(began.UnixMilli() + int64(i/1000))) // years before its limit
-	_ = id.SetEntropy(append([]byte{byte(i / 1000 >> 8), byte(i / 1000), byte(i % 1000 >> 8), byte(i % 1000)}, secret.Bytes(6)...))
+	_ = id.SetTime(uint64(now.Add(-age).UnixMilli() + int64(i/1000))) // years before its limit
+	_ = id.SetEntropy(append([]byte{byte(i / 1000 >> 8), byte(i / 1000), byte(i % 1000 >> 8), byte(i % 1000)}, secret.Hash(strconv.Itoa(i))[:6]...))
 	return id.String()
 }

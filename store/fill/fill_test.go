@@ -22,7 +22,7 @@ const sessions = 5
 
 func token(i int) string { return fmt.Sprintf("token %d", i) }
 
-func refreshHash(i int) []byte { return secret.Hash(fmt.Sprintf("refresh %d", i)) }
+func refresh(i int, id string) string { return fmt.Sprintf("refresh %d of %s", i, id) }
 
 func code(i int) string { return fmt.Sprintf("code %d", i) }
 
@@ -54,9 +54,9 @@ func open(t *testing.T, d storetest.Database) *fixture {
 func each(t *testing.T, test func(f *fixture)) {
 	storetest.Each(t, func(t *testing.T, d storetest.Database) {
 		f := open(t, d)
-		f.must(f.AddSessions(f.ctx, fill.Sessions{Count: sessions, ClientID: f.clientID, Now: storetest.Start, Token: token, RefreshHash: refreshHash}))
+		f.must(f.AddSessions(f.ctx, fill.Sessions{Count: sessions, ClientID: f.clientID, Now: storetest.Start, Token: token, Refresh: refresh}))
 		f.must(f.AddCodes(f.ctx, fill.Codes{Count: 2, ClientID: f.clientID, RedirectURI: "https://app.example/cb", Challenge: "challenge",
-			Scope: "openid ", Now: storetest.Start, Code: code, Users: sessions}))
+			Now: storetest.Start, Code: code, Users: sessions}))
 		test(f)
 	})
 }
@@ -115,7 +115,7 @@ func TestWhatWasAskedBefore(t *testing.T) {
 		for _, tt := range tests {
 			t.Run(string(tt.asked), func(t *testing.T) {
 				f := open(t, d)
-				f.must(f.AddSessions(f.ctx, fill.Sessions{Count: many, ClientID: f.clientID, Now: storetest.Start, Asked: tt.asked, Token: token}))
+				f.must(f.AddSessions(f.ctx, fill.Sessions{Count: many, ClientID: f.clientID, Now: storetest.Start, Asked: tt.asked, Token: token, Refresh: refresh}))
 				f.clock.Advance(time.Second)
 				for i := range many {
 					f.MarkUsed(f.stored(i))
@@ -145,7 +145,7 @@ func (f *fixture) seenNow(many int) (seen int) {
 func TestARefreshTokenIsExchanged(t *testing.T) {
 	each(t, func(f *fixture) {
 		id := f.stored(3).ID
-		key := store.RefreshKey{SessionID: id, Generation: 1, Hash: refreshHash(3)}
+		key := store.RefreshKey{SessionID: id, Generation: 1, Hash: secret.Hash(refresh(3, id))}
 		presented, err := f.Presented(f.ctx, key, store.OAuth)
 		f.must(err)
 		if len(presented.Rotation.Seed) == 0 || presented.Rotation.Generation != 2 || presented.Rotation.Replay {
@@ -268,11 +268,11 @@ func TestAllRowsAreWritten(t *testing.T) {
 
 func TestARefreshByHandChangesWhatTheServersDoes(t *testing.T) {
 	each(t, func(f *fixture) {
-		r, err := f.Refresher(f.ctx, 1)
+		r, err := f.Refresher(f.ctx)
 		f.must(err)
 		before := f.stored(0)
-		f.must(r.Refresh(f.ctx, 0))
-		_, err = f.Presented(f.ctx, store.RefreshKey{SessionID: before.ID, Generation: 1, Hash: refreshHash(0)}, store.OAuth)
+		f.must(r.Refresh(f.ctx, before.ID))
+		_, err = f.Presented(f.ctx, store.RefreshKey{SessionID: before.ID, Generation: 1, Hash: secret.Hash(refresh(0, before.ID))}, store.OAuth)
 		f.must(err) // it is the previous one now, and gets its answer again
 		shape, err := f.Shape(f.ctx, "sessions", "id = '"+before.ID+"' AND generation = 2 AND previous_refresh_hash IS NOT NULL")
 		f.must(err)
