@@ -3,6 +3,7 @@ package realclients_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -142,7 +144,34 @@ func serve(t *testing.T, binary, folder string, names ...string) *keymaker {
 	k.configure(t, port, folder, names)
 	k.start(t, k.url)
 	t.Cleanup(func() { k.stop(t) })
+	k.awaitRSA(t)
 	return k
+}
+
+// awaitRSA waits for the RSA key, which a server with a new database makes while it
+// answers already: until then it rightly does not offer RS256 (conformance A-03t).
+func (k *keymaker) awaitRSA(t *testing.T) {
+	t.Helper()
+	deadline := time.Now().Add(readiness)
+	for !k.offers("RS256") {
+		if time.Now().After(deadline) {
+			t.Fatalf("the server has no RSA key:\n%s", k.log)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// offers tells whether the server signs ID tokens with an algorithm.
+func (k *keymaker) offers(alg string) bool {
+	response, err := http.Get(k.url + "/.well-known/openid-configuration")
+	if err != nil {
+		return false
+	}
+	defer func() { _ = response.Body.Close() }()
+	var metadata struct {
+		Algs []string `json:"id_token_signing_alg_values_supported"`
+	}
+	return json.NewDecoder(response.Body).Decode(&metadata) == nil && slices.Contains(metadata.Algs, alg)
 }
 
 // start runs the program, which answers at this address.
