@@ -24,7 +24,7 @@ func contents(t *testing.T, conn *sql.DB, tables []string) map[string][]string {
 	return all
 }
 
-// plan is how SQLite carries out a query of one value.
+// plan is how SQLite carries out a query.
 func plan(t *testing.T, conn *sql.DB, query string, values ...any) (steps []string) {
 	t.Helper()
 	rows, err := conn.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, values...)

@@ -68,8 +68,8 @@ func (s *Store) inBatch(ctx context.Context, fn func(ctx context.Context) error)
 	return s.InTx(ctx, fn)
 }
 
-// BeginTX implements fosite's storage.Transactional. It joins a transaction
-// that ctx already carries, so that a whole token request can be one.
+// BeginTX begins a transaction for Commit or Rollback. It joins one that ctx already
+// carries, so that a whole token request can be one.
 func (s *Store) BeginTX(ctx context.Context) (context.Context, error) {
 	if outer := txFrom(ctx); outer != nil {
 		return context.WithValue(ctx, txKey{}, &tx{db: outer.db, joined: true, outer: outer.outer}), nil

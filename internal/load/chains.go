@@ -22,7 +22,6 @@ import (
 // chains are the sessions that one client keeps going, of all that are stored: no
 // other client has them.
 type chains struct {
-	worker int
 	// next is what a session presents, by its number, unless it is what was stored.
 	next map[int]string
 	// unasked is an access token that nobody has asked about.
@@ -33,7 +32,7 @@ type chains struct {
 func (r *run) deal(refreshed map[int]string) {
 	r.chains = make([]chains, r.Concurrency)
 	for w := range r.chains {
-		r.chains[w] = chains{worker: w, next: map[int]string{}}
+		r.chains[w].next = map[int]string{}
 	}
 	for i, token := range refreshed {
 		r.chains[i/2%r.Concurrency].next[i] = token
@@ -52,9 +51,9 @@ func (r *run) refreshed() map[int]string {
 // each is how many sessions a client keeps going.
 func (r *run) each() int { return r.kept() / 2 / r.Concurrency }
 
-// any is any of the client's sessions.
-func (c *chains) any(r *run) int {
-	return 2 * (rand.IntN(r.each())*r.Concurrency + c.worker) //nolint:gosec // it is no secret
+// anyOf is any of a client's sessions.
+func (r *run) anyOf(worker int) int {
+	return 2 * (rand.IntN(r.each())*r.Concurrency + worker) //nolint:gosec // it is no secret
 }
 
 // anyByHand is the id of any of the sessions that are changed by hand.
@@ -77,15 +76,7 @@ func (r *run) refreshToken(i int, id string) (string, error) {
 
 // readTokenSecret reads what the server, which is not running, makes tokens with.
 func (r *run) readTokenSecret(ctx context.Context) (err error) {
-	key, err := secret.ReadOrCreateKey(r.secretFile())
-	if err != nil {
-		return fmt.Errorf("read the secret file: %w", err)
-	}
-	sealer, err := secret.NewSealer(key)
-	if err != nil {
-		return fmt.Errorf("read the secret file: %w", err)
-	}
-	s, err := store.Open(ctx, store.Options{URL: r.Database, ServerName: serverName, Clock: clock.System{}, Sealer: sealer, AsItIs: true})
+	s, err := store.Open(ctx, store.Options{URL: r.Database, ServerName: serverName, Clock: clock.System{}, Sealer: r.sealer, AsItIs: true})
 	if err != nil {
 		return err
 	}
@@ -99,7 +90,7 @@ func (r *run) readTokenSecret(ctx context.Context) (err error) {
 func (r *run) refresh() act {
 	return func(ctx context.Context, c *client, worker, _ int) error {
 		mine := &r.chains[worker]
-		i := mine.any(r)
+		i := r.anyOf(worker)
 		presented, err := mine.presents(r, i)
 		if err != nil {
 			return err

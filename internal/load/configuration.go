@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -66,11 +67,16 @@ func (r *run) configure() error {
 	if r.each() < 1 {
 		return fmt.Errorf("%d sessions are too few for %d clients, each of which keeps some going: three for each will do", r.Stored, r.Concurrency)
 	}
-	if _, err := secret.ReadOrCreateKey(r.secretFile()); err != nil {
+	secretFile := filepath.Join(r.Dir, "keymaker.secret")
+	key, err := secret.ReadOrCreateKey(secretFile)
+	if err == nil {
+		r.sealer, err = secret.NewSealer(key)
+	}
+	if err != nil {
 		return fmt.Errorf("make the secret file: %w", err)
 	}
 	text, err := toml.Marshal(map[string]any{"global": map[string]any{
-		"server_name": serverName, "port": port, "log_format": "json", "secret_file": r.secretFile(),
+		"server_name": serverName, "port": port, "log_format": "json", "secret_file": secretFile,
 		"well_known":        map[string]any{"client": url},
 		"database":          map[string]any{"url": r.Database.Reveal()},
 		"homeserver":        map[string]any{"kind": "embedded", "secret": homeserverSecret},
@@ -82,8 +88,6 @@ func (r *run) configure() error {
 	r.url = url
 	return os.WriteFile(r.configFile(), text, 0o600)
 }
-
-func (r *run) secretFile() string { return filepath.Join(r.Dir, "keymaker.secret") }
 
 func (r *run) configFile() string { return filepath.Join(r.Dir, "keymaker.toml") }
 
@@ -177,7 +181,7 @@ func (r *run) fillSessions(ctx context.Context, d *fill.Database, now time.Time)
 	var failed error
 	refresh := func(i int, id string) string {
 		token, err := r.refreshToken(i, id)
-		failed = errors.Join(failed, err)
+		failed = cmp.Or(failed, err)
 		return token
 	}
 	return errors.Join(d.AddSessions(ctx, fill.Sessions{Count: r.Stored, ClientID: r.clientID, Now: now, Asked: r.Asked, Token: r.token, Refresh: refresh}), failed)

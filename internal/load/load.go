@@ -76,7 +76,8 @@ type run struct {
 	url       string // of the server
 	seed      []byte // of the stored tokens
 	codeSeed  []byte // of the stored codes
-	// tokenSecret is the server's.
+	// sealer and tokenSecret are the server's.
+	sealer      *secret.Sealer
 	tokenSecret []byte
 	storedAt    time.Time // exact to the millisecond
 	idp         *identityProvider

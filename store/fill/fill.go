@@ -109,7 +109,10 @@ func (d *Database) AddSessions(ctx context.Context, s Sessions) error {
 		return err
 	}
 	now := s.Now.UnixMilli()
-	id := func(i int) string { return SessionID(s.Now, i) }
+	ids := make([]string, s.Count)
+	for i := range ids {
+		ids[i] = SessionID(s.Now, i)
+	}
 	device := func(i int) string { return fmt.Sprintf("DEVICE%07d", i) }
 	at := s.Now.Add(-age).UnixMilli()
 	ago := func(d time.Duration) int64 { return s.Now.Add(-d).UnixMilli() }
@@ -128,12 +131,12 @@ func (d *Database) AddSessions(ctx context.Context, s Sessions) error {
 				if first, _ := s.Asked.used(i); first != nil {
 					used = ago(*first)
 				}
-				return append([]any{id(i), "oauth", Localpart(i), device(i), s.ClientID, Scope + device(i), at, at, firstGeneration, used, secret.Hash(s.Refresh(i, id(i))), secret.Bytes(16), at},
+				return append([]any{ids[i], "oauth", Localpart(i), device(i), s.ClientID, Scope + device(i), at, at, firstGeneration, used, secret.Hash(s.Refresh(i, ids[i])), secret.Bytes(16), at},
 					upstream(Localpart(i))...)
 			}},
 		{"access_tokens", []string{"token_hash", "session_id", "generation", "issued_at", "expires_at"}, s.Count,
 			func(i int) []any {
-				return []any{secret.Hash(s.Token(i)), id(i), firstGeneration, now, s.Now.Add(24 * time.Hour).UnixMilli()}
+				return []any{secret.Hash(s.Token(i)), ids[i], firstGeneration, now, s.Now.Add(24 * time.Hour).UnixMilli()}
 			}},
 	}
 	for _, t := range tables {
