@@ -108,6 +108,7 @@ func TestLastSeen(t *testing.T) {
 			{time.Second, time.Second, "a first use is always written"},
 			{store.SeenResolution - time.Millisecond, time.Second, "a later one is not, within the resolution"},
 			{time.Millisecond, time.Second + store.SeenResolution, "and is after it"},
+			{store.SeenResolution - time.Millisecond, time.Second + store.SeenResolution, "F-07: nor is one within the resolution of that"},
 		}
 		for _, step := range steps {
 			f.clock.Advance(step.after)
